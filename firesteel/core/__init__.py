@@ -1,0 +1,1 @@
+"""What every room shares: recipes, artefacts, tokenizer, errors, logs. No torch."""

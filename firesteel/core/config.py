@@ -1,0 +1,282 @@
+"""A TOML recipe becomes frozen, typed settings; an unknown key is an error that offers the nearest name.
+
+Every table has defaults that serve: the shortest recipe is a `name` and `data.sources`. Units are in the field's docs.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from firesteel.core.errors import RecipeError, nearest
+
+
+class Table(BaseModel):
+    """A recipe table: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class MachineSettings(Table):
+    """[machine]: where it runs, and what an hour of it costs."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, npu, ... (any torch accelerator)")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 = all cores. Results are bit-exact per count")
+    price_per_hour: float = Field(0.0, ge=0, description="money for one hour of this machine")
+    currency: str = Field("CNY", description="the price's currency")
+    watts: float = Field(0.0, ge=0, description="power draw under load, W; 0 = measure or model it")
+    country: str = Field("CHN", description="ISO 3166 alpha-3: carbon intensity of its electricity")
+    pue: float = Field(1.0, ge=1, le=3, description="power usage effectiveness of the room")
+
+
+class DataSettings(Table):
+    """[data]: raw files to clean documents."""
+
+    sources: tuple[str, ...] = Field((), description="folders, files, fsspec URLs or package:NAME")
+    licence: str = Field("unstated", description="licence of the user's own files, for the data card")
+    max_documents: int = Field(0, ge=0, description="keep at most this many per source (seeded choice); 0 = all")
+    min_chars: int = Field(10, ge=1, description="shorter documents are dropped")
+    max_chars: int = Field(200_000, ge=1, description="longer documents are split at paragraph ends")
+    simplify: bool = Field(True, description="convert traditional Chinese to simplified (kept for zh-TW/HK/lzh tags)")
+    near_duplicate: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of character 5-grams that counts as the same")
+    redact: bool = Field(True, description="replace personal data by typed placeholders")
+    heldout: float = Field(0.02, gt=0, lt=0.5, description="share of documents kept from training, for perplexity")
+
+
+class TokenizerSettings(Table):
+    """[tokenizer]: byte-level BPE trained on the documents and the tasks' own text."""
+
+    vocab_size: int = Field(4096, ge=512, le=262_144, description="entries, special tokens included")
+    sample_mb: float = Field(8.0, gt=0, description="MB of text to train it on")
+
+
+class TokensSettings(Table):
+    """[tokens]: documents to packed, memory-mapped shards."""
+
+    shard_tokens: int = Field(1 << 22, ge=1024, description="tokens in a shard file")
+
+
+class ModelSettings(Table):
+    """[model]: the shape; field names are DeepSeek-V3's in the Hugging Face config."""
+
+    hidden_size: int = Field(128, ge=16)
+    num_hidden_layers: int = Field(4, ge=1)
+    num_attention_heads: int = Field(4, ge=1)
+    q_lora_rank: int = Field(64, ge=0, description="width of the query latent; 0 = queries straight from the hidden state")
+    kv_lora_rank: int = Field(32, ge=4, description="width of the cached key/value latent")
+    qk_nope_head_dim: int = Field(32, ge=2)
+    qk_rope_head_dim: int = Field(16, ge=2)
+    v_head_dim: int = Field(32, ge=2)
+    intermediate_size: int = Field(384, ge=8, description="width of a dense feed-forward layer")
+    first_k_dense_replace: int = Field(1, ge=0, description="leading layers that are dense")
+    moe_intermediate_size: int = Field(64, ge=8, description="width of one expert")
+    n_routed_experts: int = Field(16, ge=1)
+    num_experts_per_tok: int = Field(2, ge=1)
+    n_shared_experts: int = Field(1, ge=1)
+    routed_scaling_factor: float = Field(0.0, ge=0, description="0 = computed for (experts, top-k) so that routed output keeps its norm")
+    bias_update_speed: float = Field(1e-3, ge=0, description="gamma of loss-free balancing")
+    seq_aux_alpha: float = Field(1e-4, ge=0, description="alpha of the sequence-wise balance loss (0 = none)")
+    num_nextn_predict_layers: int = Field(1, ge=0, le=1, description="multi-token prediction modules")
+    rope_theta: float = Field(10_000.0, gt=0)
+    max_position_embeddings: int = Field(1024, ge=16, description="longest context, tokens")
+    tie_word_embeddings: bool = True
+
+
+class OptimSettings(Table):
+    """Common to the training tables: optimiser, schedule, checkpoints."""
+
+    optimiser: Literal["muon", "adamw"] = Field("muon", description="for the hidden matrices; the rest is AdamW")
+    momentum: float = Field(0.95, ge=0, lt=1, description="Muon's")
+    learning_rate: float = Field(2e-3, gt=0)
+    min_learning_rate: float = Field(0.1, ge=0, le=1, description="final rate as a share of learning_rate")
+    warmup_steps: int = Field(20, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    grad_clip: float = Field(1.0, gt=0, description="bound on the global gradient norm")
+    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+
+
+class PretrainSettings(OptimSettings):
+    """[pretrain]: next-token prediction on the documents."""
+
+    steps: int = Field(300, ge=1)
+    batch_size: int = Field(16, ge=1, description="sequences a step")
+    sequence_length: int = Field(256, ge=16, description="tokens a sequence")
+    mtp_weight: float = Field(0.3, ge=0, description="lambda of the multi-token prediction loss")
+
+
+class SftSettings(OptimSettings):
+    """[sft]: supervised fine-tuning on worked tasks and the user's own conversations."""
+
+    steps: int = Field(600, ge=1)
+    batch_size: int = Field(64, ge=1, description="conversations a step")
+    tasks: tuple[str, ...] = Field(("arithmetic", "word-problems"), description="task names, mixed evenly")
+    sources: tuple[str, ...] = Field((), description="jsonl files of {messages: [...]}, mixed in as one more task")
+    max_tokens: int = Field(256, ge=16, description="longer conversations are dropped, and counted")
+    mtp_weight: float = Field(0.1, ge=0)
+
+
+class GrpoSettings(OptimSettings):
+    """[grpo]: reinforcement learning with verifiable rewards (DeepSeekMath, R1)."""
+
+    steps: int = Field(30, ge=1)
+    tasks: tuple[str, ...] = ("arithmetic", "word-problems")
+    prompts: int = Field(64, ge=1, description="questions a step")
+    group_size: int = Field(8, ge=2, description="answers sampled for one question")
+    max_new_tokens: int = Field(128, ge=4)
+    temperature: float = Field(1.0, gt=0)
+    learning_rate: float = Field(3e-4, gt=0)
+    warmup_steps: int = Field(2, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_low: float = Field(0.2, gt=0, description="epsilon below: ratio >= 1 - clip_low")
+    clip_high: float = Field(0.28, gt=0, description="epsilon above: ratio <= 1 + clip_high (DAPO's clip-higher)")
+    kl_weight: float = Field(0.0, ge=0, description="beta of the k3 KL penalty against the model it started from")
+    minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
+    format_reward: float = Field(0.1, ge=0, description="reward for a well-formed <think>...</think>answer")
+    max_logprob_gap: float = Field(0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token")
+    checkpoint_every: int = Field(5, ge=1)
+
+
+class EvalSettings(Table):
+    """[eval]: held-out accuracy with intervals."""
+
+    tasks: tuple[str, ...] = ("arithmetic", "word-problems")
+    samples: int = Field(1000, ge=1, description="questions a task")
+    max_new_tokens: int = Field(128, ge=4)
+    temperature: float = Field(0.0, ge=0, description="0 = greedy")
+    perplexity_tokens: int = Field(20_000, ge=100, description="held-out tokens to judge")
+
+
+class CompressSettings(Table):
+    """[compress]: smaller weights, judged before and after."""
+
+    weights: Literal["int8"] = "int8"
+    max_perplexity_ratio: float = Field(1.02, gt=1, description="gate: perplexity after / before")
+    max_accuracy_drop: float = Field(0.02, ge=0, description="gate: accuracy before - after")
+
+
+class SafetySettings(Table):
+    """[safety]: the guard's test, and what a release needs."""
+
+    keywords: tuple[str, ...] = Field((), description="files of own keywords: one a line, 'category<TAB>word'")
+    redact_input: bool = Field(False, description="replace personal data in requests too; without it they are only flagged")
+    min_block_rate: float = Field(0.95, ge=0, le=1, description="gate: share of harmful cases that must be stopped")
+    max_false_block_rate: float = Field(0.05, ge=0, le=1, description="gate: share of harmless cases that may be stopped")
+
+
+class ReleaseSettings(Table):
+    """[release]: what the model must show before it is released."""
+
+    min_accuracy: float = Field(0.0, ge=0, le=1, description="gate: held-out accuracy over all tasks")
+    require_rl_gain: bool = Field(False, description="gate: the interval of the accuracy gain by [grpo] excludes zero")
+    licence: str = Field("Apache-2.0", description="licence of the model")
+    weights: Literal["full", "int8"] = Field("full", description="which weights the release folder holds")
+
+
+class ServeSettings(Table):
+    """[serve]: the server's bounds."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    max_sequences: int = Field(32, ge=1, description="requests decoded together")
+    max_queued: int = Field(64, ge=0, description="requests that may wait; more are answered 429")
+    max_new_tokens: int = Field(256, ge=1, description="default and upper bound of a reply, tokens")
+    cache_tokens: int = Field(65_536, ge=64, description="tokens of KV cache shared by all requests")
+
+
+class Recipe(Table):
+    """One recipe: everything that a run is made from."""
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(0, ge=0, lt=2**31)
+    machine: MachineSettings = MachineSettings()
+    data: DataSettings = DataSettings()
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    tokens: TokensSettings = TokensSettings()
+    model: ModelSettings = ModelSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    sft: SftSettings = SftSettings()
+    grpo: GrpoSettings = GrpoSettings()
+    eval: EvalSettings = EvalSettings()
+    compress: CompressSettings = CompressSettings()
+    safety: SafetySettings = SafetySettings()
+    release: ReleaseSettings = ReleaseSettings()
+    serve: ServeSettings = ServeSettings()
+
+
+def load_recipe(path: Path | str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a TOML recipe and apply `--set table.key=value` overrides (values in TOML syntax, bare words as text).
+
+    Local paths in `data.sources`, `sft.sources` and `safety.keywords` are taken relative to the recipe's folder.
+    Raises RecipeError.
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise RecipeError("no such recipe", value=path, hint="see recipes/ for examples") from e
+    except IsADirectoryError as e:
+        raise RecipeError("a recipe is a TOML file, not a folder", value=path) from e
+    except UnicodeDecodeError as e:
+        raise RecipeError("the recipe is not UTF-8 text", value=path, why=str(e)) from e
+    except tomllib.TOMLDecodeError as e:
+        raise RecipeError("the recipe is not valid TOML", value=path, why=str(e)) from e
+    for item in overrides:
+        _override(raw, item)
+    return _anchored(parse_recipe(raw), path.resolve().parent)
+
+
+def parse_recipe(raw: dict[str, Any]) -> Recipe:
+    """Check a recipe given as nested tables. Raises RecipeError for the first mistake, with its place."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as e:
+        raise _readable(e) from e
+
+
+def _readable(error: ValidationError) -> RecipeError:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        table: Any = Recipe
+        for part in first["loc"][:-1]:
+            table = table.model_fields[str(part)].annotation
+        return RecipeError("unknown key in the recipe", value=where, hint=nearest(str(first["loc"][-1]), table.model_fields))
+    if first["type"] == "missing":
+        return RecipeError("the recipe lacks a key", value=where, hint=f'add a line such as {where} = "..."')
+    return RecipeError("a recipe value does not fit", value=f"{where} = {first['input']!r}", why=first["msg"])
+
+
+def _override(raw: dict[str, Any], item: str) -> None:
+    key, sign, text = item.partition("=")
+    parts = key.strip().split(".")
+    if not sign or not all(parts):
+        raise RecipeError("--set needs key=value", value=item, hint="for example --set pretrain.steps=100")
+    try:
+        value = tomllib.loads(f"v = {text.strip()}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    table = raw
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise RecipeError("--set names a table that is a value", value=item)
+    table[parts[-1]] = value
+
+
+def _anchored(recipe: Recipe, folder: Path) -> Recipe:
+    def anchor(source: str) -> str:
+        remote = "://" in source or source.startswith("package:")
+        return source if remote else str((folder / Path(source).expanduser()).resolve())
+
+    def moved(table: Any, key: str) -> Any:
+        return table.model_copy(update={key: tuple(anchor(s) for s in getattr(table, key))})
+
+    return recipe.model_copy(update={
+        "data": moved(recipe.data, "sources"), "sft": moved(recipe.sft, "sources"),
+        "safety": moved(recipe.safety, "keywords"),
+    })  # fmt: skip

@@ -1,0 +1,1 @@
+"""Hot operations behind one table: op -> {reference, fast paths}."""

@@ -1,0 +1,1 @@
+"""A task is prompts and a verifier; the same function is the evaluation and the RL reward."""

@@ -1,0 +1,50 @@
+"""Pretraining: next-token (and next-but-one) prediction on packed documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from firesteel.core.config import PretrainSettings
+from firesteel.core.errors import SourceError
+from firesteel.core.shards import TokenShards
+from firesteel.model.transformer import Transformer
+from firesteel.train.loop import Piece
+from firesteel.train.losses import next_token_loss
+
+
+class Pretrain:
+    """Windows of the token stream in a seeded order, each seen once before any is seen again.
+
+    Documents are packed without a mask between them, as DeepSeek-V3 pretrains (§4.1).
+    """
+
+    def __init__(
+        self, model: Transformer, shards: TokenShards, settings: PretrainSettings, *, seed: int, aux_weight: float
+    ) -> None:
+        self.model, self.shards, self.settings, self.seed, self.aux_weight = model, shards, settings, seed, aux_weight
+        self.windows = len(shards) // settings.sequence_length
+        if self.windows < 1:
+            raise SourceError(
+                "too little text to train on", value=f"{len(shards)} tokens",
+                why=f"one sequence takes {settings.sequence_length}", hint="add documents, or shorten pretrain.sequence_length",
+            )  # fmt: skip
+        self._order = (-1, np.empty(0, dtype=np.int64))
+
+    def pieces(self, step: int) -> Iterator[Piece]:
+        s = self.settings
+        rows = [self._window(step * s.batch_size + i) for i in range(s.batch_size)]
+        tokens = torch.from_numpy(np.stack(rows))  # [B, T]
+        learn = torch.ones_like(tokens, dtype=torch.bool)
+        device = self.model.rope.device
+        loss, parts = next_token_loss(self.model, tokens.to(device), learn.to(device), s.mtp_weight, self.aux_weight)
+        yield Piece(loss, tokens.numel(), parts)
+
+    def _window(self, number: int) -> np.ndarray:
+        epoch, place = divmod(number, self.windows)
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(self.windows))
+        length = self.settings.sequence_length
+        return self.shards.slice(int(self._order[1][place]) * length, length)

@@ -1,0 +1,103 @@
+"""Tasks: the working is right, splits never meet, and the verifier neither gives away nor withholds."""
+
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firesteel.core.errors import RecipeError
+from firesteel.tasks import working
+from firesteel.tasks.table import TASKS, get_task
+from firesteel.tasks.task import Problem, in_test, score
+
+
+def columns_hold(text):
+    """Every column of a working is a true equation."""
+    for left, right in re.findall(r"([0-9+*-]+)=(\d+)", text):
+        value = 0
+        for sign, product in re.findall(r"([+-]?)(\d+(?:\*\d+)?)", left):
+            factors = [int(f) for f in product.split("*")]
+            term = factors[0] * (factors[1] if len(factors) == 2 else 1)
+            value += -term if sign == "-" else term
+        assert value == int(right), (left, right)
+
+
+@given(st.integers(0, 99_999), st.integers(0, 99_999), st.integers(0, 9))
+def test_workings_are_true_column_by_column_and_end_with_the_result(a, b, d):
+    for text, result in [
+        (working.add(a, b), a + b), (working.subtract(max(a, b), min(a, b)), abs(a - b)), (working.multiply(a, d), a * d)
+    ]:  # fmt: skip
+        columns_hold(text)
+        assert text.endswith(f";={result}")
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_worked_solutions_earn_full_marks_in_both_languages(task):
+    problems = task.problems("train", 0, 0, 300)
+    assert {p.language for p in problems} == {"zh", "en"}
+    for p in problems:
+        verdict = score(p, p.reasoning, p.reply, stopped=True)
+        assert verdict.correct and verdict.well_formed
+        assert p.reasoning.endswith(f"={p.answer}") and p.answer >= 0
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_no_question_is_in_both_splits_whatever_the_seed(task):
+    train = {p.question for seed in (0, 1) for p in task.problems("train", seed, 0, 400)}
+    test = {p.question for p in task.distinct("test", 5, 200)}
+    assert len(test) == 200 and not train & test
+    assert all(in_test(q) for q in test)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_problems_are_a_function_of_seed_and_number(task):
+    assert task.problems("train", 3, 10, 5) == task.problems("train", 3, 0, 15)[10:]
+    assert task.problems("train", 3, 0, 5) != task.problems("train", 4, 0, 5)
+
+
+def test_the_test_split_is_a_tenth():
+    rng = random.Random(0)
+    share = sum(in_test(f"question {rng.random()}") for _ in range(4000)) / 4000
+    assert share == pytest.approx(0.1, abs=0.02)
+
+
+PROBLEM = Problem("2+3等于多少？", 5, "2+3=5;=5", "答案是5。", "zh")
+
+
+@pytest.mark.parametrize(
+    ("reply", "stopped", "correct", "well_formed"),
+    [
+        ("答案是5。", True, True, True),
+        ("5", True, True, True),
+        ("The answer is 5.", True, True, True),
+        ("答案是15。", True, False, True),
+        ("答案是5。", False, False, False),  # ran out of tokens: it did not say that it was done
+        ("3 4 5", True, False, False),  # a list of guesses
+        ("5 or 6", True, False, False),
+        ("-5", True, False, True),
+        ("", True, False, False),
+        ("no idea", True, False, False),
+        ("5" + " " * 100, True, True, False),
+        ("05", True, False, True),
+    ],
+)
+def test_the_verifier(reply, stopped, correct, well_formed):
+    verdict = score(PROBLEM, "2+3=5", reply, stopped=stopped)
+    assert (verdict.correct, verdict.well_formed) == (correct, well_formed)
+
+
+def test_the_answer_in_the_thought_alone_earns_nothing():
+    assert not score(PROBLEM, "2+3=5;=5", "", stopped=True).correct
+    assert not score(PROBLEM, None, "答案是5。", stopped=True).well_formed
+
+
+@given(st.text(max_size=300), st.one_of(st.none(), st.text(max_size=50)), st.booleans())
+def test_the_verifier_never_fails_on_garbage(reply, reasoning, stopped):
+    score(PROBLEM, reasoning, reply, stopped=stopped)
+
+
+def test_an_unknown_task_is_named():
+    with pytest.raises(RecipeError, match="arithmetic"):
+        get_task("aritmetic")
