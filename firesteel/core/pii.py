@@ -1,7 +1,7 @@
 """Personal data in Chinese and English text: find it, or replace it by typed placeholders.
 
-Regular expressions propose, checks decide (`pii_rules`); addresses are found by their suffixes (`pii_address`). The data room and
-the safety guard share this file.
+Regular expressions propose, checks decide (`pii_rules`); addresses are found by their suffixes (`pii_address`). The
+data room and the safety guard share this file.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from firesteel.core.pii_address import addresses
 from firesteel.core.pii_rules import DETECTORS
 
 KINDS: dict[str, tuple[str, str]] = {  # kind -> label in Chinese text, label elsewhere
-    "id_card": ("身份证", "ID"), "uscc": ("信用代码", "USCC"), "bank_card": ("银行卡", "CARD"), "mobile": ("手机", "PHONE"),
-    "landline": ("电话", "TEL"), "passport": ("护照", "PASSPORT"), "permit": ("通行证", "PERMIT"), "plate": ("车牌", "PLATE"),
-    "email": ("邮箱", "EMAIL"), "ip": ("IP", "IP"), "wechat": ("微信", "WECHAT"), "qq": ("QQ", "QQ"), "address": ("地址", "ADDRESS"),
+    "id_card": ("身份证", "ID"), "uscc": ("信用代码", "USCC"), "bank_card": ("银行卡", "CARD"),
+    "mobile": ("手机", "PHONE"), "landline": ("电话", "TEL"), "passport": ("护照", "PASSPORT"),
+    "permit": ("通行证", "PERMIT"), "plate": ("车牌", "PLATE"), "email": ("邮箱", "EMAIL"), "ip": ("IP", "IP"),
+    "wechat": ("微信", "WECHAT"), "qq": ("QQ", "QQ"), "address": ("地址", "ADDRESS"),
 }  # fmt: skip
 
 
@@ -36,7 +37,7 @@ _WIDE_TABLE = {c: c - 0xFEE0 for c in (*range(0xFF10, 0xFF1A), *range(0xFF20, 0x
 
 
 def find(text: str) -> list[Finding]:
-    """The personal data in `text`, sorted, without overlaps. Full-width digits and letters count as their ASCII forms."""
+    """The personal data in `text`, sorted, without overlaps; full-width digits and letters count as ASCII."""
     if _WIDE.search(text):
         text = text.translate(_WIDE_TABLE)  # one character for one: positions stay
     found: list[Finding] = []
@@ -60,10 +61,11 @@ def _proposals(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def redact(text: str, salt: str) -> tuple[str, dict[str, int]]:
-    """The text with placeholders such as `[手机:3fa1]` (`[PHONE:3fa1]` in text without Chinese), and how many of each kind.
+    """The text with placeholders such as `[手机:3fa1]` (`[PHONE:3fa1]` without Chinese), and how many of each kind.
 
-    The tag is 16 bits of a salted hash of the value: the same value has the same tag, so that a text stays coherent, and a tag
-    tells nothing, for thousands of possible values share it. Repeats until nothing is found, since a replacement may uncover more.
+    The tag is 16 bits of a salted hash of the value: the same value has the same tag, so that a text stays coherent,
+    and a tag tells nothing, for thousands of possible values share it. Repeats until nothing is found, since a
+    replacement may uncover more.
     """
     counts: Counter[str] = Counter()
     language = 0 if re.search("[\u4e00-\u9fff]", text) else 1

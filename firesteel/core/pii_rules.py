@@ -1,7 +1,8 @@
 """What personal data looks like: a table of patterns, and the checks that decide.
 
-Checksums (resident ID ISO 7064 MOD 11-2, bank card Luhn, USCC MOD 31 of GB 32100), dates, and the words around: a number alone is
-never enough where order numbers look the same. Every pattern is bounded, so time is linear in the text.
+Checksums (resident ID ISO 7064 MOD 11-2, bank card Luhn, USCC MOD 31 of GB 32100), dates, and the words around: a
+number alone is never enough where order numbers look the same. Every pattern is bounded, so time is linear in the
+text.
 """
 
 from __future__ import annotations
@@ -13,7 +14,43 @@ from dataclasses import dataclass
 
 # Two-digit province codes of GB/T 2260.
 _PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
+    [
+        "11",
+        "12",
+        "13",
+        "14",
+        "15",
+        "21",
+        "22",
+        "23",
+        "31",
+        "32",
+        "33",
+        "34",
+        "35",
+        "36",
+        "37",
+        "41",
+        "42",
+        "43",
+        "44",
+        "45",
+        "46",
+        "50",
+        "51",
+        "52",
+        "53",
+        "54",
+        "61",
+        "62",
+        "63",
+        "64",
+        "65",
+        "71",
+        "81",
+        "82",
+        "83",
+    ]
 )
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _USCC = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -27,7 +64,9 @@ _PASSPORT_WORDS = re.compile(r"(?:护照|passport)[^\n]{0,20}$", re.I)
 _PERMIT_WORDS = re.compile(r"(?:通行证|回乡证|台胞证|港澳|permit)[^\n]{0,20}$", re.I)
 _PHONE_WORDS = re.compile(r"(?:电话|座机|传真|联系|热线|\btel\b|\bphone\b|\bfax\b|\bcall\b)[^\n]{0,10}$", re.I)
 _IP_WORDS = re.compile(r"(?:\bip(?:v4)?\b|地址|主机|服务器|网关|\bhost\b|\bserver\b|\bfrom\b)[^\n]{0,12}$", re.I)
-_VERSION_WORDS = re.compile(r"(?:版本|版|\bversion|\bver|\bv|\brelease|\brev|章|节|条|第|\bsection|\bchapter)[\s.:：=-]*$", re.I)
+_VERSION_WORDS = re.compile(
+    r"(?:版本|版|\bversion|\bver|\bv|\brelease|\brev|章|节|条|第|\bsection|\bchapter)[\s.:：=-]*$", re.I
+)
 CONTEXT = 32  # characters before a number that are read
 
 
@@ -77,7 +116,12 @@ def _is_uscc(value: str, text: str, start: int) -> bool:
 
 def _is_card(value: str, text: str, start: int) -> bool:
     number = _digits(value)
-    if not 16 <= len(number) <= 19 or not luhn(number) or len(set(number)) < 4 or (len(number) == 18 and _id_like(number)):
+    if (
+        not 16 <= len(number) <= 19
+        or not luhn(number)
+        or len(set(number)) < 4
+        or (len(number) == 18 and _id_like(number))
+    ):
         return False
     return _before(_CARD_WORDS, text, start) or (number.startswith("62") and not _before(_THING, text, start))
 
@@ -162,10 +206,12 @@ DETECTORS: tuple[Detector, ...] = (
     ),
     Detector(
         "mobile", _EIGHT,
-        re.compile(_FREE + r"(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})" + _END), _is_mobile,
+        re.compile(_FREE + r"(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})" + _END),
+        _is_mobile,
     ),
     Detector(
-        "landline", _EIGHT, re.compile(_FREE + rf"(?:[(（]{_AREA}[)）] ?|{_AREA}[ -]?)[2-9][0-9]{{6,7}}" + _END), _is_landline,
+        "landline", _EIGHT,
+        re.compile(_FREE + rf"(?:[(（]{_AREA}[)）] ?|{_AREA}[ -]?)[2-9][0-9]{{6,7}}" + _END), _is_landline,
     ),
     Detector(
         "ip", _DOTTED, re.compile(r"(?<![0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9]|[A-Za-z])"), _is_ip,
@@ -189,13 +235,15 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "wechat", ("微信", "wechat", "weixin", "v信"),
         re.compile(
-            r"(?:微信|wechat|weixin|v信)(?:号码?|账号|帐号|\s?id)?(?:是|为|[:：])\s?(?P<v>[a-z][a-z0-9_-]{5,19})(?![a-z0-9_-])", re.I
+            r"(?:微信|wechat|weixin|v信)(?:号码?|账号|帐号|\s?id)?(?:是|为|[:：])\s?"
+            r"(?P<v>[a-z][a-z0-9_-]{5,19})(?![a-z0-9_-])", re.I,
         ),
     ),
     Detector(
         "qq", ("qq", "扣扣"),
         re.compile(
-            r"(?:qq|扣扣)(?:群|号码?|账号|帐号)?(?:是|为|[:：])?\s?(?P<v>[1-9][0-9]{4,10})(?![0-9A-Za-z@]|[.,][0-9])", re.I
+            r"(?:qq|扣扣)(?:群|号码?|账号|帐号)?(?:是|为|[:：])?\s?"
+            r"(?P<v>[1-9][0-9]{4,10})(?![0-9A-Za-z@]|[.,][0-9])", re.I,
         ),
     ),
 )  # fmt: skip

@@ -1,0 +1,5 @@
+"""`python -m firesteel` is `firesteel`."""
+
+from firesteel.cli import main
+
+main()

@@ -1,0 +1,304 @@
+"""The only entry: verbs -> stage functions. A stage is imported when its verb is used, so that `--help` stays quick.
+
+Facts go to stdout, everything else to stderr. Exit codes: 0 done, 1 our mistake, 2 the reader's (usage, recipe, files,
+machine, a closed gate), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firesteel import __version__
+from firesteel.core.errors import FiresteelError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from firesteel.compute.doctor import Finding
+
+DEBUG = "FIRESTEEL_DEBUG"
+
+app = typer.Typer(
+    name="firesteel", add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+    help="An organisation's own documents into its own language model: small, reasoning, safe, measured, served.",
+    epilog="Start with: firesteel doctor, then firesteel run recipes/quickstart.toml",
+)  # fmt: skip
+
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML recipe, such as recipes/quickstart.toml.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, such as runs/quickstart/release.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON on stdout.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
+]
+
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, npu, ...")]
+Guarded = Annotated[bool, typer.Option("--guard/--no-guard", help="Check what goes in and what comes out.")]
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    hf = "hf"
+    gguf = "gguf"
+
+
+def main() -> None:
+    """Run the command line. Every exception ends here, as a message on stderr and an exit code."""
+    try:
+        app()  # answers usage errors (exit 2), --help and broken pipes itself, and turns an interrupt into exit 130
+    except SystemExit as e:
+        if e.code == 130:
+            _say_interrupted()
+        raise
+    except KeyboardInterrupt:
+        _say_interrupted()
+        sys.exit(130)
+    except FiresteelError as e:
+        _reraise_for_debugging()
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(e.exit_code)
+    except Exception as e:
+        _reraise_for_debugging()
+        print(f"error: {type(e).__name__}: {e}\nwhy: this is a mistake in Firesteel, not yours", file=sys.stderr)
+        print(f"hint: run it again with {DEBUG}=1 for the traceback, and report it", file=sys.stderr)
+        sys.exit(1)
+
+
+def _say_interrupted() -> None:
+    print("interrupted: finished stages and checkpoints are kept; the same command goes on from there", file=sys.stderr)
+
+
+def _reraise_for_debugging() -> None:
+    if os.environ.get(DEBUG, "0") not in ("", "0"):
+        raise
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _print_json(facts: Any) -> None:
+    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+
+
+def _before_torch() -> None:
+    """Set what bit-exact results need in the environment; torch's libraries read it once, when they load."""
+    from firesteel.compute.device import environment
+
+    for name, value in environment().items():
+        os.environ.setdefault(name, value)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"firesteel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help=f"Show tracebacks; the same as {DEBUG}=1.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+@app.command(epilog="Example: firesteel doctor --json")
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine is and can do, what is missing, and how to get it."""
+    _before_torch()
+    from firesteel.compute import doctor as room
+    from firesteel.compute import machine
+
+    findings = room.doctor()
+    if as_json:
+        _print_json({"facts": machine.facts(), "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print_findings(findings)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(2)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    from rich.markup import escape
+
+    console = _console()
+    for one in findings:
+        mark = "[green]yes[/]" if one.ok else "[red]no [/]" if one.needed else "[yellow]no [/]"
+        console.print(f"{mark} [bold]{escape(one.name)}[/]: {escape(one.value)}", soft_wrap=True)
+        for label, text in (("why", one.why), ("hint", one.hint)):
+            if text:
+                console.print(f"      {label}: {escape(text)}", soft_wrap=True)
+
+
+@app.command(epilog="Example: firesteel plan recipes/quickstart.toml --json")
+def plan(
+    recipe: Recipe,
+    machine: Annotated[
+        str | None, typer.Option("--machine", metavar="NAME", help="Plan for this machine instead of the one here.")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate time, memory, money and energy of each stage, and the parallel layout, before anything runs."""
+    _before_torch()
+
+
+@app.command(epilog="Example: firesteel run recipes/quickstart.toml --set pretrain.steps=100 --to sft")
+def run(
+    recipe: Recipe,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where results go; runs/NAME if left out.")
+    ] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="STAGE", help="Run this stage alone.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Start with this stage.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="STAGE", help="Stop after this stage.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run a recipe: documents in, a judged model out. Finished stages are skipped; a stopped one goes on.
+
+    Stages: data, tokenizer, tokens, pretrain, sft, grpo, eval, compress, safety, release.
+    """
+    _before_torch()
+    from firesteel.stages import run_recipe
+
+    run_recipe(
+        recipe,
+        out=out,
+        only=only,
+        from_stage=first,
+        to_stage=last,
+        overrides=tuple(overrides or ()),
+        console=_console(),
+    )
+
+
+@app.command("import", epilog="Example: firesteel import downloads/tiny-llama models/tiny-llama")
+def import_(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A Hugging Face folder of a DeepSeek-V3 model.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The model folder to make.")],
+) -> None:
+    """Read somebody else's weights into a model folder. Pickled weights are refused."""
+    _before_torch()
+    from firesteel.stages import import_model
+
+    import_model(source, out)
+    _console(stderr=True).print(f"model: {out}")
+
+
+@app.command(epilog="Example: firesteel export runs/quickstart/release model.gguf --format gguf")
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder (hf) or file (gguf) to make.")],
+    format: Annotated[Format, typer.Option("--format", help="Hugging Face folder, or GGUF file.")],
+) -> None:
+    """Write a model in a layout that other software reads; the result is loaded again and compared."""
+    _before_torch()
+    from firesteel.compress.export import export as write
+
+    write(model, out, format.value)
+    _console(stderr=True).print(f"exported: {out}")
+
+
+@app.command("eval", epilog="Example: firesteel eval runs/quickstart/release --task arithmetic --samples 200 --json")
+def eval_(
+    model: Model,
+    task: Annotated[list[str], typer.Option("--task", metavar="NAME", help="A task; may be given more than once.")],
+    samples: Annotated[int, typer.Option("--samples", metavar="N", min=1, help="Questions a task.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Chooses the questions.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also keep a report with every case here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a model on held-out questions: accuracy with n and a 95 % interval."""
+    _before_torch()
+    from firesteel.stages import evaluate_model
+
+    facts = evaluate_model(model, tuple(task), samples, seed, out)
+    if as_json:
+        _print_json(facts)
+    else:
+        _print_accuracy(facts)
+
+
+def _print_accuracy(facts: dict[str, Any]) -> None:
+    from firesteel.core.stats import Estimate
+
+    for name, found in [*facts["tasks"].items(), ("all", facts["all"])]:
+        estimate = Estimate(*(found[key] for key in ("value", "low", "high", "n")))
+        typer.echo(f"{name:<16} {estimate}")
+
+
+@app.command(epilog="Example: firesteel serve runs/quickstart/release --port 8000")
+def serve(
+    model: Model,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 opens it to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 8000,
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", metavar="FILE", help="Hashes of API keys, one a line; without it nobody needs a key."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What clients call the model; its folder's name if left out.")
+    ] = "",
+    device: Device = "auto",
+    guard: Guarded = True,
+) -> None:
+    """Serve a model: an OpenAI-compatible API, a chat page, and Prometheus metrics. Ctrl-C ends it."""
+    _before_torch()
+    from firesteel.safety.guard import Guard
+    from firesteel.serve.openai import serve as listen
+
+    rules = Guard.default() if guard else None
+    listen(model, host=host, port=port, keys=keys, guard=rules, name=name, device=device, console=_console())
+
+
+@app.command(epilog='Example: firesteel chat runs/quickstart/release --question "37 + 58 = ?"')
+def chat(
+    model: Model,
+    question: Annotated[
+        str | None, typer.Option("--question", metavar="TEXT", help="Ask this, print the answer, and end.")
+    ] = None,
+    device: Device = "auto",
+    guard: Guarded = True,
+) -> None:
+    """Talk to a model in the terminal, through the same server and API that `serve` starts."""
+    _before_torch()
+    from firesteel.safety.guard import Guard
+    from firesteel.serve.chat import chat as talk
+
+    talk(model, Guard.default() if guard else None, _console(), question=question, device=device)
+
+
+@app.command(epilog="Example: firesteel show runs/quickstart/release")
+def show(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="An artefact's folder, or a run's.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what an artefact is, what it was made from, and what its report found."""
+    from firesteel.ops import show as room
+
+    facts = room.show(path)
+    if as_json:
+        _print_json(facts)
+    else:
+        room.render(facts, _console())

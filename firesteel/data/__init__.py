@@ -1,0 +1,1 @@
+"""理数据: raw files -> documents -> tokens. Normalise, filter, deduplicate, protect, pack."""

@@ -1,0 +1,108 @@
+"""Who may ask, and how much they may send: API keys and a bound on the body, as ASGI middleware."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from firesteel.core.errors import SourceError
+from firesteel.serve.faults import ApiError
+
+MAX_BODY = 1 << 20  # bytes
+_LINE = re.compile(r"^(?P<hash>[0-9a-fA-F]{64})(?:\s+(?P<name>\S.*))?$")
+
+
+class Keys:
+    """API keys, known only by their sha256: hash -> name."""
+
+    def __init__(self, hashes: dict[str, str]) -> None:
+        self._hashes = hashes
+
+    @classmethod
+    def load(cls, file: Path) -> Keys:
+        """Read a file of `sha256-hex [name]` lines; blank lines and # comments are allowed. Raises SourceError."""
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise SourceError("the key file cannot be read", value=file, why=str(e)) from e
+        hashes = {}
+        for number, line in enumerate(map(str.strip, lines), 1):
+            if not line or line.startswith("#"):
+                continue
+            match = _LINE.match(line)
+            if not match:  # the line is not shown: it may be a key somebody put there in the clear
+                raise SourceError(
+                    "a line of the key file is not a sha256 hash", value=f"{file}, line {number}",
+                    hint="make one with: printf %s YOUR-KEY | sha256sum",
+                )  # fmt: skip
+            hashes[match["hash"].lower()] = match["name"] or f"line {number}"
+        if not hashes:
+            raise SourceError("the key file holds no key", value=file, hint="printf %s YOUR-KEY | sha256sum >> FILE")
+        return cls(hashes)
+
+    def owner(self, key: str) -> str | None:
+        """Name of the key's owner, or None. Compares with every hash, each in constant time."""
+        given = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+        found = None
+        for known, name in self._hashes.items():
+            if hmac.compare_digest(known, given):
+                found = name
+        return found
+
+
+class Access:
+    """Default-deny: without a valid key only the paths in `open_paths` are served. No keys = everybody may ask."""
+
+    def __init__(self, app: ASGIApp, keys: Keys | None, open_paths: frozenset[str]) -> None:
+        self.app, self.keys, self.open_paths = app, keys, open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or answer 401."""
+        if scope["type"] == "http" and self.keys is not None and scope["path"] not in self.open_paths:
+            scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or self.keys.owner(key.strip()) is None:
+                message = (
+                    "Incorrect API key provided."
+                    if key
+                    else "You didn't provide an API key: send Authorization: Bearer YOUR_KEY."
+                )
+                headers = {"WWW-Authenticate": "Bearer"}
+                await ApiError(401, message, code="invalid_api_key", headers=headers).response()(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses bodies over MAX_BODY, by their declared length or as soon as too much has arrived."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or answer 413."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        too_large = f"The body is larger than {MAX_BODY} bytes."
+        declared = Headers(scope=scope).get("content-length", "0")
+        if declared.isdecimal() and int(declared) > MAX_BODY:
+            error = ApiError(413, too_large, code="request_too_large", headers={"Connection": "close"})
+            await error.response()(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY:
+                raise HTTPException(413, too_large, {"Connection": "close"})
+            return message
+
+        await self.app(scope, counted, send)

@@ -1,0 +1,207 @@
+"""The HTTP server: OpenAI's chat API, health, metrics and the chat page over one engine.
+
+with serving(Path("runs/quickstart/release")) as base_url:
+    client = openai.OpenAI(base_url=base_url, api_key="-")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from rich.console import Console
+
+from firesteel import __version__
+from firesteel.compute.device import pick
+from firesteel.core.artefact import read
+from firesteel.core.config import ServeSettings
+from firesteel.core.errors import FiresteelError
+from firesteel.core.tokenizer import Tokenizer
+from firesteel.model.weights import load_model
+from firesteel.serve import page
+from firesteel.serve.access import Access, BodyLimit, Keys
+from firesteel.serve.completions import ChatCompletions
+from firesteel.serve.engine import Engine
+from firesteel.serve.faults import ApiError, install, to_json
+from firesteel.serve.listener import is_local, listen, url_of
+from firesteel.serve.loop import EngineLoop
+from firesteel.serve.metrics import Metrics
+from firesteel.serve.protocol import ChatRequest
+from firesteel.serve.text import Guard
+
+DRAIN = 30  # seconds that requests in flight may still take after SIGTERM
+LINGER = 5.0  # seconds that a dead engine's server answers 503 before it exits with an error, to be restarted
+
+
+def create_app(
+    engine: Engine, tokenizer: Tokenizer, *, name: str, settings: ServeSettings, guard: Guard | None = None,
+    keys: Keys | None = None, fingerprint: str = "",
+) -> FastAPI:  # fmt: skip
+    """The ASGI application of one model. Its lifespan starts and stops the engine's thread (`app.state.loop`)."""
+    loop = EngineLoop(engine, max_in_flight=settings.max_sequences + settings.max_queued)
+    metrics = Metrics(loop, name)
+    fingerprint = fingerprint or f"firesteel-{__version__}"
+    chat = ChatCompletions(loop, tokenizer, metrics, name=name, settings=settings, guard=guard, fingerprint=fingerprint)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loop.start()
+        yield
+        loop.stop()
+
+    app = FastAPI(
+        title="Firesteel", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.loop = loop
+    install(app)
+    _add_routes(app, chat, metrics, engine.context)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Access, keys=keys, open_paths=frozenset({"/health", *page.PATHS}))
+    return app
+
+
+def _add_routes(app: FastAPI, chat: ChatCompletions, metrics: Metrics, context: int) -> None:
+    model = {
+        "id": chat.name,
+        "object": "model",
+        "created": int(time.time()),
+        "owned_by": "firesteel",
+        "max_model_len": context,
+    }
+
+    async def completions(body: ChatRequest, request: Request) -> Response:
+        return await chat.answer(body, request)
+
+    async def models() -> Response:
+        return _json({"object": "list", "data": [model]})
+
+    async def one_model(id: str) -> Response:
+        if id != chat.name:
+            raise ApiError(404, f"The model '{id}' does not exist.", param="model", code="model_not_found")
+        return _json(model)
+
+    async def health() -> Response:
+        problem = chat.loop.problem
+        if problem:
+            raise ApiError(503, problem, code="engine_dead", headers={"Retry-After": "30"})
+        return _json({"status": "ok", "model": chat.name})
+
+    async def exposition() -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    for prefix in ("/v1", ""):
+        shown = {"include_in_schema": bool(prefix)}
+        app.add_api_route(f"{prefix}/chat/completions", completions, methods=["POST"], **shown)  # type: ignore[arg-type]
+        app.add_api_route(f"{prefix}/models", models, **shown)  # type: ignore[arg-type]
+        app.add_api_route(f"{prefix}/models/{{id:path}}", one_model, **shown)  # type: ignore[arg-type]
+    app.add_api_route("/health", health)
+    app.add_api_route("/metrics", exposition)
+    page.add_routes(app)
+
+
+def _json(value: object) -> Response:
+    return Response(to_json(value), media_type="application/json")
+
+
+def load_app(
+    model_folder: Path, *, settings: ServeSettings | None = None, keys: Path | None = None, guard: Guard | None = None,
+    name: str = "", device: str = "cpu",
+) -> FastAPI:  # fmt: skip
+    """The application for a model artefact. `name` is what clients call it; by default its folder's name. Raises UserError."""
+    settings = settings or ServeSettings()
+    known = Keys.load(keys) if keys else None
+    manifest = read(model_folder, "model")
+    tokenizer = Tokenizer.load(model_folder)
+    model = load_model(model_folder, device=pick(device))
+    engine = Engine(model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=settings.cache_tokens)
+    name = name or model_folder.resolve().name
+    return create_app(
+        engine, tokenizer, name=name, settings=settings, guard=guard, keys=known, fingerprint=f"fs-{manifest.id[:16]}"
+    )
+
+
+def serve(
+    model_folder: Path, *, host: str = "127.0.0.1", port: int = 8000, keys: Path | None = None, guard: Guard | None = None,
+    settings: ServeSettings | None = None, name: str = "", device: str = "cpu", console: Console | None = None,
+) -> None:  # fmt: skip
+    """Serve a model until SIGTERM or Ctrl-C; requests in flight are finished first.
+
+    Raises MachineError (port taken, address not ours), UserError (model, keys), FiresteelError (the engine died).
+    """
+    console = console or Console()
+    with listen(host, port) as listener:
+        app = load_app(model_folder, settings=settings, keys=keys, guard=guard, name=name, device=device)
+        url = url_of(listener)
+        console.print(f"serving {model_folder} at [bold]{url}[/bold]  (API: {url}/v1, chat: {url}/)", highlight=False)
+        if not keys and not is_local(host):
+            console.print(
+                "[yellow]anyone who reaches this address may use it[/yellow]: give --keys FILE to ask for keys"
+            )
+        server = _server(app, DRAIN)
+        loop: EngineLoop = app.state.loop
+        threading.Thread(target=_exit_after_death, args=(loop, server), daemon=True).start()
+        with _quiet_signals():
+            server.run(sockets=[listener])
+        if loop.died.is_set():
+            raise FiresteelError(
+                "the engine died", why=loop.problem or "", hint="start it again; the log above has the traceback"
+            )
+
+
+@contextlib.contextmanager
+def serving(
+    model_folder: Path, *, guard: Guard | None = None, settings: ServeSettings | None = None, keys: Path | None = None,
+    name: str = "", device: str = "cpu",
+) -> Iterator[str]:  # fmt: skip
+    """Serve a model on a free local port while the block runs; yields the base URL (http://127.0.0.1:PORT/v1)."""
+    with running(load_app(model_folder, settings=settings, keys=keys, guard=guard, name=name, device=device)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def running(app: FastAPI, *, drain: int = 5) -> Iterator[str]:
+    """Run an application in a thread on a free local port; yields the base URL with /v1."""
+    with listen("127.0.0.1", 0) as listener:
+        server = _server(app, drain)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="firesteel-http", daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                if not thread.is_alive():
+                    raise FiresteelError("the HTTP server did not start", hint="the log above says why")
+                time.sleep(0.005)
+            yield f"{url_of(listener)}/v1"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _server(app: FastAPI, drain: int) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=drain, ws="none",
+        proxy_headers=False,
+    ))  # fmt: skip
+
+
+def _exit_after_death(loop: EngineLoop, server: uvicorn.Server) -> None:
+    loop.died.wait()
+    time.sleep(LINGER)
+    server.should_exit = True
+
+
+@contextlib.contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """uvicorn drains on SIGTERM and SIGINT, then raises the signal again; a drained server has ended well."""
+    names = (signal.SIGTERM, signal.SIGINT)
+    before = {name: signal.signal(name, lambda *_: None) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -1,0 +1,116 @@
+"""Filters of text on its way out: stop strings and the guard. Each holds back what it cannot yet be sure of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+HOLD = 32  # characters kept back for the guard: what it must see whole before the first of it leaves
+EVERY = 8  # new characters between two looks of the guard
+WINDOW = 2048  # characters of context the guard sees again at each look
+
+
+class Verdict(Protocol):
+    """What a guard says: whether the text may pass, the text (perhaps redacted), and why not."""
+
+    @property
+    def allowed(self) -> bool: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+
+
+class Guard(Protocol):
+    """Looks at what goes in and what comes out; the caller of the server brings one."""
+
+    def check_input(self, text: str) -> Verdict:
+        """Judge one message to the model."""
+        ...
+
+    def check_output(self, text: str) -> Verdict:
+        """Judge what the model said so far."""
+        ...
+
+
+class StopMatcher:
+    """Cuts text before the stop string that is complete first, however the text is split into pieces."""
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        self.stops = stops
+        self.matched = False
+        self._held = ""
+
+    def push(self, text: str) -> str:
+        """Text that can no longer be part of a stop string."""
+        if self.matched:
+            return ""
+        buffer = self._held + text
+        ends = [(at + len(s), at) for s in self.stops if (at := buffer.find(s)) >= 0]
+        if ends:
+            self.matched, self._held = True, ""
+            return buffer[: min(ends)[1]]
+        keep = self._possible(buffer)
+        self._held = buffer[len(buffer) - keep :]
+        return buffer[: len(buffer) - keep]
+
+    def finish(self) -> str:
+        """What was held back in vain."""
+        held, self._held = self._held, ""
+        return held
+
+    def _possible(self, buffer: str) -> int:
+        """Length of the longest end of the buffer that begins a stop string."""
+        longest = max((len(s) for s in self.stops), default=1) - 1
+        lengths = range(min(longest, len(buffer)), 0, -1)
+        return next((n for n in lengths if any(s.startswith(buffer[-n:]) for s in self.stops)), 0)
+
+
+class GuardedText:
+    """Lets text out after a guard has seen it together with what follows; `blocked` is the category once it said no."""
+
+    def __init__(self, check: Callable[[str], Verdict] | None) -> None:
+        self._check = check
+        self.blocked: str | None = None
+        self.altered = False  # whether anything was redacted
+        self._window = ""  # raw text: what was released not long ago, and what was not yet
+        self._sent = ""  # how much of the window's clean text has left
+        self._unseen = 0
+
+    def push(self, text: str, *, last: bool = False) -> str:
+        """Text that may leave now; with `last`, all the rest."""
+        if self._check is None:
+            return text
+        self._window += text
+        self._unseen += len(text)
+        if self.blocked or not self._window or (self._unseen < EVERY and not last):
+            return ""
+        self._unseen = 0
+        return self._look(self._check, last)
+
+    def _look(self, check: Callable[[str], Verdict], last: bool) -> str:
+        verdict = check(self._window)
+        clean = verdict.text
+        if not verdict.allowed:
+            self.blocked = verdict.category
+            return ""
+        if not clean.startswith(self._sent):  # it would redact what has already left: no more leaves
+            self.blocked = verdict.category or "privacy"
+            return ""
+        self.altered = self.altered or clean != self._window
+        end = len(clean) if last else max(len(self._sent), len(clean) - HOLD)
+        out = clean[len(self._sent) : end]
+        self._sent = clean[:end]
+        if len(self._window) > 2 * WINDOW:
+            self._forget(check, clean)
+        return out
+
+    def _forget(self, check: Callable[[str], Verdict], clean: str) -> None:
+        """Drop the oldest context, unless that would change what the rest looks like."""
+        recent = self._window[-WINDOW:]
+        verdict = check(recent)
+        cut = len(clean) - len(verdict.text)
+        if verdict.allowed and clean.endswith(verdict.text) and cut <= len(self._sent):
+            self._window, self._sent = recent, self._sent[cut:]

@@ -1,0 +1,154 @@
+"""`firesteel run`: every stage in order, skipping what is already made, measured against its estimate.
+
+A stage is a function of (inputs, settings, code). Its key is the hash of these; an artefact with the same key is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from firesteel.compute import machine
+from firesteel.compute.device import set_up
+from firesteel.compute.meter import Meter, append_ledger, ledger_record
+from firesteel.compute.plan import plan
+from firesteel.core import artefact
+from firesteel.core.config import Recipe, load_recipe
+from firesteel.core.errors import ArtefactError, RecipeError, UserError, nearest
+from firesteel.core.log import RunLog
+from firesteel.stages.stage import Job, Run, Stage
+from firesteel.stages.summary import print_summary
+from firesteel.stages.table import STAGES
+
+
+def run_recipe(
+    path: Path, *, out: Path | None = None, only: str | None = None, from_stage: str | None = None,
+    to_stage: str | None = None, overrides: tuple[str, ...] = (), console: Console | None = None,
+) -> None:  # fmt: skip
+    """Run the recipe at `path` into `out` (default `runs/NAME`). Raises UserError for what the user can mend."""
+    recipe = load_recipe(path, overrides)
+    chosen = choose(only, from_stage, to_stage)
+    folder = (out or Path("runs") / recipe.name).resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as e:
+        raise RecipeError("results need a folder, and this is a file", value=folder, hint="choose another --out") from e
+    except OSError as e:
+        raise artefact.disk_error(e, folder) from e
+    with locked(folder):
+        device = set_up(recipe.machine, recipe.seed)
+        run = Run(recipe, folder, RunLog(folder, console), device)
+        run.log.say(f"[bold]{recipe.name}[/bold]  {folder}  on {device}")
+        facts = machine.facts(folder)
+        _write(folder / "recipe.json", recipe.model_dump(mode="json"))
+        _write(folder / "machine.json", facts)
+        estimates = _estimates(run, facts)
+        meter = Meter(recipe.machine, facts)
+        for stage in chosen:
+            _stage(run, stage, meter, estimates.get(stage.name))
+        _close(run)
+        print_summary(run)
+
+
+def choose(only: str | None, from_stage: str | None, to_stage: str | None) -> list[Stage]:
+    """The stages between two names, or the one. Raises RecipeError for an unknown name or an empty span."""
+    names = list(STAGES)
+    if only and (from_stage or to_stage):
+        raise RecipeError("--only cannot be combined with --from or --to", value=only)
+    for name in (only, from_stage, to_stage):
+        if name is not None and name not in STAGES:
+            raise RecipeError("unknown stage", value=name, hint=nearest(name, names))
+    first, last = only or from_stage or names[0], only or to_stage or names[-1]
+    span = names[names.index(first) : names.index(last) + 1]
+    if not span:
+        raise RecipeError("no stage to run", value=f"--from {first} --to {last}", why=f"'{first}' comes after '{last}'")
+    return [STAGES[name] for name in span]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run folder for this process; the lock goes away with the process, however it ends."""
+    with (folder / ".lock").open("w") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            raise UserError(
+                "another run works in this folder", value=folder, hint="wait for it, or choose another place with --out"
+            ) from e
+        yield
+
+
+def _stage(run: Run, stage: Stage, meter: Meter, estimate: dict[str, float] | None) -> None:
+    """Make one stage's artefact, or say that it is already made."""
+    inputs = _inputs(run, stage)
+    settings, code = stage.settings(run.recipe), artefact.code_version(*stage.rooms)
+    key, folder = artefact.stage_key(inputs, settings, code), run.stage(stage.name)
+    if _made(folder, stage.kind, key):
+        run.log.say(f"[green]✓[/green] {stage.name}: already made")
+        return
+    run.log.say(f"[bold]▸ {stage.name}[/bold]")
+    work = run.folder / ".work" / f"{stage.name}-{key[:16]}"
+    work.mkdir(parents=True, exist_ok=True)
+    with meter.stage(stage.name, carry=work / "spent.json") as measured:
+        with artefact.writing(folder, stage.kind, inputs=inputs, settings=settings, code=code) as draft:
+            stage.make(Job(run, stage.name, key, work, draft))
+    append_ledger(run.folder / "ledger.jsonl", ledger_record(stage.name, estimate, measured))
+    for old in (run.folder / ".work").glob(f"{stage.name}-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    actual = measured.actual
+    run.log.say(f"[green]✓[/green] {stage.name}: {actual['seconds']:.1f} s, peak {actual['peak_bytes'] / 2**20:.0f} MiB")
+
+
+def _inputs(run: Run, stage: Stage) -> dict[str, str]:
+    """Ids of the artefacts a stage reads and hashes of its outside inputs. Raises ArtefactError if one is not made yet."""
+    ids = {}
+    for need in stage.needs:
+        try:
+            ids[need] = artefact.read(run.stage(need), STAGES[need].kind).id
+        except ArtefactError as e:
+            e.hint = f"the stage '{need}' comes first: run it with --from {need}, or run the whole recipe"
+            raise
+    return ids | stage.outside(run.recipe)
+
+
+def _made(folder: Path, kind: str, key: str) -> bool:
+    """Whether the artefact of this very work is there and whole; damaged files are an error, not a reason to start over."""
+    if not (folder / artefact.MANIFEST).is_file():
+        return False
+    return artefact.read(folder, kind, verify=True).key == key
+
+
+def _estimates(run: Run, facts: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The plan before the run; written once so that a resumed run is still compared with what was first said."""
+    file, key = run.folder / "plan.json", artefact.digest(run.recipe.model_dump(mode="json"))
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        if recorded["recipe"] == key:
+            stages: dict[str, dict[str, float]] = recorded["stages"]
+            return stages
+    run.log.say("  estimating time, memory and energy of each stage")
+    stages = plan(run.recipe, facts)
+    _write(file, {"recipe": key, "stages": stages})
+    return stages
+
+
+def _close(run: Run) -> None:
+    """The run's own manifest and its report page."""
+    from firesteel.ops.report_page import write_report  # matplotlib: slow to import, needed once
+
+    run.log.close()
+    write_report(run.folder, run.folder / "report.html")
+    files = ["recipe.json", "machine.json", "plan.json", "metrics.jsonl", "ledger.jsonl", "report.html"]
+    inputs = {name: artefact.read(run.stage(name)).id for name in STAGES if (run.stage(name) / artefact.MANIFEST).is_file()}
+    artefact.seal(run.folder, "run", [f for f in files if (run.folder / f).is_file()], inputs=inputs)
+
+
+def _write(file: Path, value: Any) -> None:
+    artefact.write_text(file, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,65 @@
+"""What a stage is, and what it is given to do its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from firesteel.core.artefact import Draft
+from firesteel.core.config import Recipe
+from firesteel.core.log import RunLog
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a recipe: its settings, its folder, its log and its device."""
+
+    recipe: Recipe
+    folder: Path
+    log: RunLog
+    device: torch.device
+
+    def stage(self, name: str) -> Path:
+        """Where a stage's artefact lies."""
+        return self.folder / name
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage of one run at work."""
+
+    run: Run
+    name: str
+    key: str  # identity of the work: inputs, settings, code
+    work: Path  # kept between interrupted runs of this same key; checkpoints live here
+    draft: Draft  # the artefact being built
+
+    @property
+    def recipe(self) -> Recipe:
+        """The run's recipe."""
+        return self.run.recipe
+
+    def input(self, stage: str) -> Path:
+        """An earlier stage's artefact."""
+        return self.run.stage(stage)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of the stage table.
+
+    `needs`: stages whose artefacts it reads. `rooms`: folders of this package whose code decides its result.
+    `settings`: the part of the recipe that decides its result. `outside`: hashes of inputs that are not artefacts.
+    """
+
+    name: str
+    kind: str
+    needs: tuple[str, ...]
+    rooms: tuple[str, ...]
+    settings: Callable[[Recipe], dict[str, Any]]
+    make: Callable[[Job], None]
+    outside: Callable[[Recipe], dict[str, str]] = field(default=lambda recipe: {})

