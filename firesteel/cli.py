@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from firesteel.compute.doctor import Finding
+    from firesteel.compute.plan import Estimate
+    from firesteel.compute.rates import Rates
 
 DEBUG = "FIRESTEEL_DEBUG"
 
@@ -154,8 +156,54 @@ def plan(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate time, memory, money and energy of each stage, and the parallel layout, before anything runs."""
+    """Estimate time, memory, money and energy of each stage before anything runs.
+
+    Without --machine the speed of this machine is measured once, which takes some seconds.
+    """
     _before_torch()
+    from firesteel.compute import plan as room
+    from firesteel.compute.machine import facts
+    from firesteel.core.config import load_recipe
+    from firesteel.data.files import find_files
+    from firesteel.data.read import sources_of
+
+    settings = load_recipe(recipe, tuple(overrides or ()))
+    for source in sources_of(settings.data):
+        if not source.address.startswith("package:") and "://" not in source.address:
+            find_files(source.address)  # a folder that is not there has no size to plan with
+    rates = room.rates_of(settings, facts(), machine)
+    stages = room.estimates(settings, rates)
+    if as_json:
+        found = {name: asdict(one) for name, one in stages.items()}
+        _print_json({"recipe": settings.model_dump(mode="json"), "machine": asdict(rates), "stages": found})
+    else:
+        _print_plan(stages, rates, settings.machine.currency)
+
+
+def _print_plan(stages: dict[str, Estimate], rates: Rates, currency: str) -> None:
+    from rich.table import Table
+
+    from firesteel.ops import units
+
+    table = Table("stage", box=None, header_style="bold")
+    for heading in ("time", "peak memory", "energy", "CO2e", f"cost, {currency}"):
+        table.add_column(heading, justify="right")
+
+    def add(name: str, ones: list[Estimate]) -> None:
+        sums = [sum(getattr(one, key) for one in ones) for key in ("seconds", "kwh", "co2e_g", "cost")]
+        peak = units.size(max(one.peak_bytes for one in ones))
+        table.add_row(
+            name, units.duration(sums[0]), peak, units.energy(sums[1]), units.mass(sums[2]), units.number(sums[3])
+        )
+
+    for name, one in stages.items():
+        add(name, [one])
+    add("[bold]all[/]", list(stages.values()))
+    console = _console()
+    console.print(table)
+    console.print(
+        f"machine: {rates.name}, one process, {rates.threads} threads; speed: {rates.measured}", soft_wrap=True
+    )
 
 
 @app.command(epilog="Example: firesteel run recipes/quickstart.toml --set pretrain.steps=100 --to sft")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from firesteel import __version__, cli
+from firesteel.core import artefact
 from firesteel.core.errors import FiresteelError, GateError
 
 ROOT = Path(__file__).parent.parent
@@ -28,11 +29,8 @@ def firesteel(*arguments: str, code: str = "", **environment: str) -> subprocess
 
 
 def failing_verb(error: str) -> str:
-    """Code that makes `firesteel show` end in an exception."""
-    return (
-        "import firesteel.cli as c\nfrom firesteel.core.errors import *\n"
-        f"def _before(): raise {error}\nc._before_torch = _before"
-    )
+    """Code that makes a verb end in an exception."""
+    return f"import firesteel.cli as c\ndef _before(): raise {error}\nc._before_torch = _before"
 
 
 def test_help_lists_every_verb_with_its_purpose() -> None:
@@ -78,10 +76,42 @@ def test_wrong_usage_is_exit_2_on_stderr(arguments: tuple[str, ...]) -> None:
     assert "Error:" in done.stderr
 
 
-def test_a_missing_recipe_is_an_error_with_a_hint() -> None:
-    done = firesteel("run", "no-such.toml")
-    assert done.returncode == 2
-    assert done.stderr == "error: no such recipe: no-such.toml\nhint: see recipes/ for examples\n"
+MISTAKES = {  # command line -> how the message starts, and a part of the way out
+    "run no-such.toml": ("no such recipe: no-such.toml", "hint: see recipes/"),
+    "run recipes": ("a recipe is a TOML file, not a folder: recipes", ""),
+    "run recipes/toy.toml --set pretrain.stepz=3": (
+        "unknown key in the recipe: pretrain.stepz",
+        "did you mean 'steps'?",
+    ),
+    "run recipes/toy.toml --set pretrain.steps=many": ("a recipe value does not fit: pretrain.steps = 'many'", "why: "),
+    "run recipes/toy.toml --only stf": ("unknown stage: stf", "did you mean 'sft'?"),
+    "run recipes/toy.toml --from sft --to data": ("no stage to run: --from sft --to data", "why: "),
+    "plan no-such.toml": ("no such recipe: no-such.toml", "hint: see recipes/"),
+    "plan recipes/toy.toml --machine h1000": ("unknown machine: h1000", "did you mean 'h100'?"),
+    "plan recipes/toy.toml --set data.sources=[]": ("the recipe names no sources: data.sources", "hint: for example"),
+    'plan recipes/toy.toml --set data.sources=["nowhere"]': ("no such file or folder: ", "relative to the recipe"),
+    "import nowhere {tmp}/model": ("no such model folder: nowhere", "hint: "),
+    "export nowhere {tmp}/out --format hf": ("", ""),
+    "eval nowhere --task arithmetic": ("no weights to load: nowhere", "why: "),
+    "serve nowhere": ("not a finished model: nowhere", "hint: make it with 'firesteel run'"),
+    "chat nowhere --question x": ("not a finished model: nowhere", "hint: make it with 'firesteel run'"),
+    "show nowhere": ("no such folder: ", "hint: "),
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_readers_mistake_is_exit_2_with_a_way_out(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["firesteel", *line.format(tmp=tmp_path).split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, error = capfd.readouterr()
+    assert (ended.value.code, out) == (2, ""), error
+    start, way_out = MISTAKES[line]
+    assert error.startswith(f"error: {start}") and way_out in error and "Traceback" not in error
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_closed_gate_has_what_why_and_hint(
@@ -148,6 +178,22 @@ def test_doctor_prints_facts_as_json() -> None:
     assert done.returncode in (0, 2), done.stderr  # 2 where something needed is missing
     facts = json.loads(done.stdout)
     assert {"name", "ok", "value", "why", "hint"} <= facts["findings"][0].keys()
+
+
+def test_plan_prints_every_stage_and_the_resolved_recipe_as_json() -> None:
+    facts = json.loads(firesteel("plan", "recipes/toy.toml", "--machine", "h100", "--json").stdout)
+    assert {"data", "pretrain", "grpo", "release"} <= facts["stages"].keys()
+    assert all(stage["seconds"] > 0 and stage["how"] for stage in facts["stages"].values())
+    assert facts["recipe"]["pretrain"]["steps"] == 8 and facts["machine"]["name"] == "h100"
+
+
+def test_show_tells_what_an_artefact_is(tmp_path: Path) -> None:
+    with artefact.writing(tmp_path / "thing", "report", settings={"n": 3}) as draft:
+        (draft.path / "note.txt").write_text("hello")
+    manifest = artefact.read(tmp_path / "thing")
+    facts = json.loads(firesteel("show", str(tmp_path / "thing"), "--json").stdout)
+    assert (facts["kind"], facts["id"], facts["settings"]) == ("report", manifest.id, {"n": 3})
+    assert "note.txt" in firesteel("show", str(tmp_path / "thing")).stdout
 
 
 def test_the_console_script_is_main() -> None:

@@ -38,7 +38,11 @@ ACCELERATORS = {
     "mps": Accelerator(("float32", "bfloat16", "float16"), "macOS on Apple silicon"),
 }  # fmt: skip
 
-MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -2: 64 << 20}  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD; bytes
+MALLOC = {
+    -3: 1 << 30,
+    -1: (1 << 31) - 1,
+    -2: 64 << 20,
+}  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD; bytes
 
 
 def environment() -> dict[str, str]:

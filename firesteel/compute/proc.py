@@ -136,3 +136,11 @@ def peak() -> int:
     """Peak resident bytes of this process (VmHWM) since the last `reset_peak`; 0 when unknown."""
     value = fields("/proc/self/status").get("VmHWM")
     return int(value.split()[0]) * 1024 if value else 0
+
+
+def busy_seconds() -> float:
+    """Seconds that all processors together have worked since the machine started, for anybody; 0 when unknown."""
+    numbers = (read("/proc/stat") or "cpu").splitlines()[0].split()[1:]
+    user_nice_system = numbers[:3]
+    interrupts_steal = numbers[5:8]  # after idle and waiting for disks; "steal" is a neighbour on the same host
+    return sum(int(n) for n in (*user_nice_system, *interrupts_steal)) / TICK

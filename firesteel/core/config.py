@@ -41,7 +41,9 @@ class DataSettings(Table):
     min_chars: int = Field(10, ge=1, description="shorter documents are dropped")
     max_chars: int = Field(200_000, ge=1, description="longer documents are split at paragraph ends")
     simplify: bool = Field(True, description="convert traditional Chinese to simplified (kept for zh-TW/HK/lzh tags)")
-    near_duplicate: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of character 5-grams that counts as the same")
+    near_duplicate: float = Field(
+        0.8, gt=0, le=1, description="Jaccard similarity of character 5-grams that counts as the same"
+    )
     redact: bool = Field(True, description="replace personal data by typed placeholders")
     heldout: float = Field(0.02, gt=0, lt=0.5, description="share of documents kept from training, for perplexity")
 
@@ -65,7 +67,9 @@ class ModelSettings(Table):
     hidden_size: int = Field(128, ge=16)
     num_hidden_layers: int = Field(4, ge=1)
     num_attention_heads: int = Field(4, ge=1)
-    q_lora_rank: int = Field(64, ge=0, description="width of the query latent; 0 = queries straight from the hidden state")
+    q_lora_rank: int = Field(
+        64, ge=0, description="width of the query latent; 0 = queries straight from the hidden state"
+    )
     kv_lora_rank: int = Field(32, ge=4, description="width of the cached key/value latent")
     qk_nope_head_dim: int = Field(32, ge=2)
     qk_rope_head_dim: int = Field(16, ge=2)
@@ -76,7 +80,9 @@ class ModelSettings(Table):
     n_routed_experts: int = Field(16, ge=1)
     num_experts_per_tok: int = Field(2, ge=1)
     n_shared_experts: int = Field(1, ge=1)
-    routed_scaling_factor: float = Field(0.0, ge=0, description="0 = computed for (experts, top-k) so that routed output keeps its norm")
+    routed_scaling_factor: float = Field(
+        0.0, ge=0, description="0 = computed for (experts, top-k) so that routed output keeps its norm"
+    )
     bias_update_speed: float = Field(1e-3, ge=0, description="gamma of loss-free balancing")
     seq_aux_alpha: float = Field(1e-4, ge=0, description="alpha of the sequence-wise balance loss (0 = none)")
     num_nextn_predict_layers: int = Field(1, ge=0, le=1, description="multi-token prediction modules")
@@ -90,6 +96,9 @@ class OptimSettings(Table):
 
     optimiser: Literal["muon", "adamw"] = Field("muon", description="for the hidden matrices; the rest is AdamW")
     momentum: float = Field(0.95, ge=0, lt=1, description="Muon's")
+    table_rate: float = Field(
+        1.0, ge=0, description="learning rate of embeddings, head and routers, times learning_rate"
+    )
     learning_rate: float = Field(2e-3, gt=0)
     min_learning_rate: float = Field(0.1, ge=0, le=1, description="final rate as a share of learning_rate")
     warmup_steps: int = Field(20, ge=0)
@@ -125,11 +134,14 @@ class GrpoSettings(OptimSettings):
 
     steps: int = Field(30, ge=1)
     tasks: tuple[str, ...] = ("arithmetic", "word-problems")
-    prompts: int = Field(64, ge=1, description="questions a step")
-    group_size: int = Field(8, ge=2, description="answers sampled for one question")
+    prompts: int = Field(128, ge=1, description="questions a step; many questions teach more than many answers to few")
+    group_size: int = Field(4, ge=2, description="answers sampled for one question")
+    table_rate: float = Field(
+        0.1, ge=0, description="low: rows of tokens that no answer used have only noise to follow"
+    )
     max_new_tokens: int = Field(128, ge=4)
     temperature: float = Field(1.0, gt=0)
-    learning_rate: float = Field(3e-4, gt=0)
+    learning_rate: float = Field(5e-4, gt=0)
     warmup_steps: int = Field(2, ge=0)
     weight_decay: float = Field(0.0, ge=0)
     clip_low: float = Field(0.2, gt=0, description="epsilon below: ratio >= 1 - clip_low")
@@ -137,7 +149,9 @@ class GrpoSettings(OptimSettings):
     kl_weight: float = Field(0.0, ge=0, description="beta of the k3 KL penalty against the model it started from")
     minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
     format_reward: float = Field(0.1, ge=0, description="reward for a well-formed <think>...</think>answer")
-    max_logprob_gap: float = Field(0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token")
+    max_logprob_gap: float = Field(
+        0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token"
+    )
     checkpoint_every: int = Field(5, ge=1)
 
 
@@ -147,7 +161,7 @@ class EvalSettings(Table):
     tasks: tuple[str, ...] = ("arithmetic", "word-problems")
     samples: int = Field(1000, ge=1, description="questions a task")
     max_new_tokens: int = Field(128, ge=4)
-    temperature: float = Field(0.0, ge=0, description="0 = greedy")
+    temperature: float = Field(1.0, ge=0, description="as the server samples by default; greedy decoding is judged, too")
     perplexity_tokens: int = Field(20_000, ge=100, description="held-out tokens to judge")
 
 
@@ -163,9 +177,13 @@ class SafetySettings(Table):
     """[safety]: the guard's test, and what a release needs."""
 
     keywords: tuple[str, ...] = Field((), description="files of own keywords: one a line, 'category<TAB>word'")
-    redact_input: bool = Field(False, description="replace personal data in requests too; without it they are only flagged")
+    redact_input: bool = Field(
+        False, description="replace personal data in requests too; without it they are only flagged"
+    )
     min_block_rate: float = Field(0.95, ge=0, le=1, description="gate: share of harmful cases that must be stopped")
-    max_false_block_rate: float = Field(0.05, ge=0, le=1, description="gate: share of harmless cases that may be stopped")
+    max_false_block_rate: float = Field(
+        0.05, ge=0, le=1, description="gate: share of harmless cases that may be stopped"
+    )
 
 
 class ReleaseSettings(Table):
@@ -245,7 +263,9 @@ def _readable(error: ValidationError) -> RecipeError:
         table: Any = Recipe
         for part in first["loc"][:-1]:
             table = table.model_fields[str(part)].annotation
-        return RecipeError("unknown key in the recipe", value=where, hint=nearest(str(first["loc"][-1]), table.model_fields))
+        return RecipeError(
+            "unknown key in the recipe", value=where, hint=nearest(str(first["loc"][-1]), table.model_fields)
+        )
     if first["type"] == "missing":
         return RecipeError("the recipe lacks a key", value=where, hint=f'add a line such as {where} = "..."')
     return RecipeError("a recipe value does not fit", value=f"{where} = {first['input']!r}", why=first["msg"])

@@ -1,12 +1,12 @@
 """The exception tree. Every error tells what happened, with which value, why, and what to do next.
 
-    FiresteelError            exit 1   our mistake, or one we cannot blame on anybody
-    └── UserError             exit 2   the reader can mend it: recipe, files, machine, arguments
-        ├── RecipeError                a recipe that cannot be read or does not make sense
-        ├── SourceError                an input file, folder or package
-        ├── ArtefactError              a folder with a manifest that is missing, damaged or of another kind
-        ├── MachineError               disk, memory, port, device, missing program
-        └── GateError                  a release gate said no
+FiresteelError            exit 1   our mistake, or one we cannot blame on anybody
+└── UserError             exit 2   the reader can mend it: recipe, files, machine, arguments
+    ├── RecipeError                a recipe that cannot be read or does not make sense
+    ├── SourceError                an input file, folder or package
+    ├── ArtefactError              a folder with a manifest that is missing, damaged or of another kind
+    ├── MachineError               disk, memory, port, device, missing program
+    └── GateError                  a release gate said no
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ def write_shards(folder: Path, documents: Iterable[list[int]], *, vocab_size: in
     folder.mkdir(parents=True, exist_ok=True)
     starts: list[int] = []
     shards: list[int] = []
-    total, pending = 0, []
+    total = 0
+    pending: list[np.ndarray] = []
     held = 0
 
     def flush() -> None:
@@ -63,7 +64,9 @@ class TokenShards:
             file = folder / f"shard-{i:05d}.bin"
             if not file.is_file() or file.stat().st_size != length * dtype.itemsize:
                 why = f"the index records {length * dtype.itemsize} bytes"
-                raise ArtefactError("a token shard is missing or truncated", value=file, why=why, hint="make the tokens again")
+                raise ArtefactError(
+                    "a token shard is missing or truncated", value=file, why=why, hint="make the tokens again"
+                )
             self.maps.append(np.memmap(file, dtype=dtype, mode="r", shape=(length,)))
         self.starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
@@ -82,5 +85,7 @@ class TokenShards:
             out[done : done + len(piece)] = piece
             done += len(piece)
         if length and int(out.max()) >= self.vocab_size:
-            raise ArtefactError("a token shard is corrupt", value=int(out.max()), why=f"vocabulary has {self.vocab_size} entries")
+            raise ArtefactError(
+                "a token shard is corrupt", value=int(out.max()), why=f"vocabulary has {self.vocab_size} entries"
+            )
         return out

@@ -59,10 +59,11 @@ class Tokenizer:
     def __init__(self, backend: Backend) -> None:
         backend.encode_special_tokens = True  # special tokens in text are plain text
         self.backend = backend
-        self.special = {name: backend.token_to_id(name) for name in SPECIAL_TOKENS}
-        missing = [name for name, id in self.special.items() if id is None]
-        if missing:
-            raise ArtefactError("the tokenizer lacks special tokens", value=", ".join(missing))
+        found = {name: backend.token_to_id(name) for name in SPECIAL_TOKENS}
+        self.special = {name: id for name, id in found.items() if id is not None}
+        if len(self.special) < len(found):
+            missing = ", ".join(name for name in found if name not in self.special)
+            raise ArtefactError("the tokenizer lacks special tokens", value=missing)
         self.pad_id, self.bos_id, self.eos_id = self.special[PAD], self.special[BOS], self.special[EOS]
         self.think_id, self.end_think_id = self.special[THINK], self.special[END_THINK]
         self.vocab_size: int = backend.get_vocab_size()
@@ -117,7 +118,9 @@ class Tokenizer:
         for message in messages:
             role, content = message.get("role"), message.get("content") or ""
             if role not in ROLES or not isinstance(content, str):
-                raise UserError("a message needs a known role and text content", value=role, hint="roles: " + ", ".join(ROLES))
+                raise UserError(
+                    "a message needs a known role and text content", value=role, hint="roles: " + ", ".join(ROLES)
+                )
             spoken = self._spoken(message, content) if role == "assistant" else self.encode(content)
             ids += [self.special[ROLES[role]], *spoken]
             mask += [False] + [role == "assistant"] * len(spoken)

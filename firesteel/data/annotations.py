@@ -5,7 +5,6 @@ A bracket goes only if pypinyin lists that reading for the characters before it:
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from functools import cache
@@ -13,11 +12,13 @@ from functools import cache
 from firesteel.data.han import HAN
 
 _TONED = "āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜüńňǹḿ"
-_PINYIN = rf"[a-zɡɑ{_TONED}\u0300\u0301\u0304\u030c\u0308]+[1-5]?"
-_ZHUYIN = r"[˙]?[\u3105-\u312f]+[ˊˇˋ˙]?"
-_BRACKET = re.compile(rf"(?<=[{HAN}])[(（\[［【]\s?((?:{_PINYIN}[\s'’·-]?){{1,8}}|(?:{_ZHUYIN}\s?){{1,8}})[)）\]］】]")
+_LETTERS = rf"a-zɡɑ{_TONED}\u0300\u0301\u0304\u030c\u0308"
+# One character class up to the closing bracket: what is inside is judged afterwards, so that no input makes this slow.
+_BRACKET = re.compile(
+    rf"(?<=[{HAN}])[(（\[［【]([{_LETTERS}1-5\s'’·-]{{1,64}}|[\u3105-\u312fˊˇˋ˙\s]{{1,64}})[)）\]］】]"
+)
 _BEFORE = re.compile(f"[{HAN}]{{1,8}}$")
-_RT = re.compile(r"<rp>.*?</rp>|<rt>.*?</rt>", re.S | re.I)
+_RT = re.compile(r"<rp>[^<>]{0,99}</rp>|<rt>[^<>]{0,99}</rt>", re.I)
 _RUBY = re.compile(r"</?(?:ruby|rb|rtc)>", re.I)
 _SPLIT = re.compile(r"[\s'’·-]+")
 
@@ -46,16 +47,14 @@ def drop_readings(text: str) -> tuple[str, int]:
 
 
 def _confirmed(han: str, reading: str) -> bool:
-    parts = [_plain(p) for p in _SPLIT.split(reading) if p]
-    if not parts or (len(parts) == 1 and len(parts[0]) == 1 and parts[0].isascii()):
-        return False  # a single plain letter is a list label, not a reading
-    if 1 < len(parts) <= len(han):
-        return all(part in _readings(c) for c, part in zip(han[-len(parts) :], parts, strict=True))
-    if len(parts) > 1:
-        return False
-    for n in range(1, min(4, len(han)) + 1):  # 发展(fāzhǎn): one word for several characters
-        joined = itertools.islice(itertools.product(*(sorted(_readings(c)) for c in han[-n:])), 4096)
-        if any("".join(readings) == parts[0] for readings in joined):
+    """Whether `reading` spells the last characters of `han`: taken off from the end, one character's reading at a time."""
+    plain = _plain(_SPLIT.sub("", reading))
+    if len(plain) == 1 and plain.isascii():
+        return False  # （a） is a list label, even after 啊
+    rest = {plain}
+    for char in reversed(han):
+        rest = {r[: -len(one)] for r in rest for one in _readings(char) if r.endswith(one)}
+        if "" in rest:
             return True
     return False
 

@@ -64,11 +64,12 @@ def drop_lost(text: str) -> tuple[str, int]:
 
 
 def _from_gbk(line: str) -> str:
-    """The line read as UTF-8 where it had been read as GBK; the line itself if that is not what happened."""
+    """The line read as UTF-8 where it had been read as GBK; the line itself if that is not what happened.
+
+    The way back is exact: GB 18030 has its own bytes for every character, and UTF-8 decodes strictly.
+    """
     try:
         better = line.encode("gb18030").decode("utf-8")
-        if better.encode("utf-8").decode("gb18030") != line:
-            return line
     except UnicodeError:
         return line
     return better if common_share(better) > common_share(line) else line

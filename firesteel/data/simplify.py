@@ -51,20 +51,27 @@ def _opencc(name: str) -> Any:
     return OpenCC(name)
 
 
+_BASIC = [chr(c) for c in range(0x4E00, 0xA000)]  # the basic block of Han
+
+
+def _converted(name: str) -> list[str]:
+    """Each character of _BASIC by itself, converted."""
+    return str(_opencc(name).convert("\n".join(_BASIC))).split("\n")
+
+
 @cache
 def _one_by_one() -> dict[int, str]:
     """Characters that only traditional text uses, with their simplified forms."""
-    t2s = _opencc("t2s")
-    pairs = ((chr(c), str(t2s.convert(chr(c)))) for c in range(0x4E00, 0xA000))
+    pairs = zip(_BASIC, _converted("t2s"), strict=True)
     return {ord(a): b for a, b in pairs if a != b and (not _in(a, "gb2312") or a in _ALSO) and _in(b, "gb2312")}
 
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """(traditional only, simplified only) as patterns for one character."""
-    s2t = _opencc("s2t")
-    simplified = [chr(c) for c in range(0x4E00, 0xA000) if s2t.convert(chr(c)) != chr(c) and not _in(chr(c), "big5")]
-    return re.compile(f"[{''.join(map(chr, _one_by_one()))}]"), re.compile(f"[{''.join(simplified)}]")
+    pairs = zip(_BASIC, _converted("s2t"), strict=True)
+    simplified = "".join(a for a, b in pairs if a != b and not _in(a, "big5"))
+    return re.compile(f"[{''.join(map(chr, _one_by_one()))}]"), re.compile(f"[{simplified}]")
 
 
 def _in(char: str, standard: str) -> bool:

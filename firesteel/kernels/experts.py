@@ -49,7 +49,7 @@ class _Experts(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, gate_up, down, hidden, act = ctx.saved_tensors
         dy = dy.contiguous()
         d_act = torch.empty_like(act)

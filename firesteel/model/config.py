@@ -78,7 +78,9 @@ class ModelConfig:
         for name, value in HF_FIXED.items():
             if name in fields and fields[name] != value:
                 raise ArtefactError(
-                    "this model's architecture is not supported", value=f"{name} = {fields[name]!r}", why=f"only {value!r} is"
+                    "this model's architecture is not supported",
+                    value=f"{name} = {fields[name]!r}",
+                    why=f"only {value!r} is",
                 )
         known = {f.name: f for f in dataclasses.fields(cls)}
         missing = [n for n, f in known.items() if n not in fields and f.default is dataclasses.MISSING]

@@ -57,7 +57,7 @@ class _Dispatch(torch.autograd.Function):
         return x.index_select(0, order.div(K, rounding_mode="floor"))
 
     @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, None, None, None]:
         (inverse,) = ctx.saved_tensors
         return d.index_select(0, inverse).view(-1, ctx.K, d.shape[1]).sum(dim=1), None, None, None
 
@@ -71,7 +71,7 @@ class _Restore(torch.autograd.Function):
         return y.index_select(0, inverse)
 
     @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, None, None]:
         (order,) = ctx.saved_tensors
         return d.index_select(0, order), None, None
 

@@ -13,7 +13,9 @@ from firesteel.model.transformer import Transformer
 
 
 @torch.no_grad()
-def perplexity(model: Transformer, shards: TokenShards, *, tokens: int, length: int = 256, rows: int = 8) -> dict[str, float]:
+def perplexity(
+    model: Transformer, shards: TokenShards, *, tokens: int, length: int = 256, rows: int = 8
+) -> dict[str, float]:
     """exp of the mean negative log-likelihood over up to `tokens` held-out tokens, in windows of `length`.
 
     The first token of a window is context only. Returns {"value", "nats", "n"}; n counts judged tokens.

@@ -27,13 +27,16 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = MLA(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp: nn.Module = MoE(config) if config.is_moe(layer) else SwiGLU(config.hidden_size, config.intermediate_size)
+        self.mlp: nn.Module = (
+            MoE(config) if config.is_moe(layer) else SwiGLU(config.hidden_size, config.intermediate_size)
+        )
 
     def forward(self, x: Tensor, table: Tensor, view: CacheView | None = None) -> Tensor:
         """x [B, T, D], rotary table of its positions, cache window when decoding -> [B, T, D]."""
         h = self.input_layernorm(x)
         x = x + (self.self_attn(h, table) if view is None else self.self_attn.extend(h, table, view, self.layer))
-        return x + self.mlp(self.post_attention_layernorm(x))
+        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return out
 
 
 class MTP(nn.Module):
@@ -113,7 +116,7 @@ class Transformer(nn.Module):
         return [m for m in self.modules() if isinstance(m, MoE)]
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Random weights: N(0, 1/fan_in), embeddings N(0, 1/D); projections into the residual stream scaled by 1/sqrt(2 layers)."""
+        """Random weights N(0, 1/fan_in), embeddings N(0, 1/D); into the residual stream scaled by 1/sqrt(2 layers)."""
         residual = 1 / math.sqrt(2 * self.config.num_hidden_layers)
         for name, p in self.named_parameters():
             if p.ndim < 2:

@@ -39,7 +39,9 @@ def load_config(folder: Path) -> ModelConfig:
         raise ArtefactError("the model's config.json cannot be read", value=folder, why=str(e)) from e
 
 
-def load_model(folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
+def load_model(
+    folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Transformer:
     """Read an HF-layout folder (one file or shards) into a model in eval mode.
 
     Raises ArtefactError naming missing, surplus or wrongly shaped tensors; pickled weights are refused.
@@ -48,8 +50,14 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu", dtype: to
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         pickled = [p.name for p in folder.glob("*") if p.suffix in PICKLED]
-        why = f"pickled weights ({', '.join(pickled)}) can run code when loaded and are refused" if pickled else "no *.safetensors"
-        raise ArtefactError("no weights to load", value=folder, why=why, hint="convert them to safetensors" if pickled else "")
+        why = (
+            f"pickled weights ({', '.join(pickled)}) can run code when loaded and are refused"
+            if pickled
+            else "no *.safetensors"
+        )
+        raise ArtefactError(
+            "no weights to load", value=folder, why=why, hint="convert them to safetensors" if pickled else ""
+        )
     model = Transformer(load_config(folder)).to(dtype)
     targets = dict(to_hf(model))
     seen: set[str] = set()
@@ -58,11 +66,15 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu", dtype: to
             if name in targets and name not in seen:
                 _fill(name, targets[name], tensor)
             elif not _ignorable(name, model.config):
-                raise ArtefactError("surplus tensor in the weights", value=name, why=f"in {file.name}; the config has no place for it")
+                raise ArtefactError(
+                    "surplus tensor in the weights", value=name, why=f"in {file.name}; the config has no place for it"
+                )
             seen.add(name)
     missing = sorted(set(targets) - seen)
     if missing:
-        raise ArtefactError("tensors are missing from the weights", value=", ".join(missing[:5]), why=f"{len(missing)} in all")
+        raise ArtefactError(
+            "tensors are missing from the weights", value=", ".join(missing[:5]), why=f"{len(missing)} in all"
+        )
     return model.to(device).eval()
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from firesteel.core.stats import wilson
 from firesteel.ops import units
 from firesteel.ops.run_folder import QUANTITIES, Record
-from firesteel.ops.svg import BAD, BEFORE, INK, SFT, SPARK, draw
+from firesteel.ops.svg import BAD, BEFORE, INK, MUTED, SFT, SPARK, draw
 
 MODELS = {"pretrain": ("pretrained", BEFORE), "sft": ("fine-tuned", SFT), "grpo": ("reinforced", SPARK)}
 POINTS = 400  # of a curve that are drawn; more only makes the page heavy
@@ -99,8 +99,12 @@ def reinforcement(records: Sequence[Record], max_gap: float | None) -> str:
                 _curve(panel, records, key, colour, label)
             panel.set_title(title)
             _steps(panel)
-            if "sampler" in title and max_gap:
+            if not panel.lines:
+                panel.set(xticks=[], yticks=[])
+                panel.text(0.5, 0.5, "not recorded", ha="center", va="center", color=MUTED, transform=panel.transAxes)
+            elif "sampler" in title and max_gap:
                 panel.set_yscale("log")
+                panel.minorticks_off()
                 panel.axhline(max_gap, color=BAD, lw=1, ls=(0, (4, 3)), label="stops above")
             else:
                 panel.set_ylim(bottom=0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from firesteel.core.config import Recipe
-from firesteel.core.errors import GateError
+from firesteel.core.config import Recipe, parse_recipe
+from firesteel.core.errors import GateError, RecipeError
 from firesteel.core.gate import Gate, at_least, at_most
 
-__all__ = ["Gate", "accuracy", "check_release", "require"]
+__all__ = ["Gate", "accuracy", "check_release", "judged", "require"]
 
 Report = Mapping[str, Any]
 Reports = Mapping[str, Report | None]
@@ -22,6 +22,14 @@ def check_release(reports: Reports, recipe: Recipe) -> list[Gate]:
     A report that is missing, or lacks its figure, does not pass.
     """
     return [gate for judge in JUDGES for gate in judge(reports, recipe)]
+
+
+def judged(recipe: Mapping[str, Any], reports: Reports) -> list[Gate]:
+    """The gates of a run as far as it has come; [] without any report, or without a recipe that this version reads."""
+    try:
+        return check_release(reports, parse_recipe(dict(recipe))) if reports else []
+    except RecipeError:
+        return []
 
 
 def require(gates: Iterable[Gate]) -> None:

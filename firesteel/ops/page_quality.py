@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from firesteel.core.config import parse_recipe
-from firesteel.core.errors import RecipeError
-from firesteel.core.gate import Gate
 from firesteel.ops import figures, units
 from firesteel.ops.blocks import NOT_RUN, Block, Cell, Figure, Note, Row, Section, Table, Words, stage_cell
-from firesteel.ops.gate import check_release
+from firesteel.ops.gate import judged
 from firesteel.ops.run_folder import REPORTS, RunFolder
-
-
-def judged(run: RunFolder) -> list[Gate]:
-    """The release gates as far as there are reports to judge; [] without any report or a recipe that can be read."""
-    try:
-        recipe = parse_recipe(run.recipe)
-    except RecipeError:
-        return []
-    return check_release(run.reports, recipe) if run.reports else []
 
 
 def gates(run: RunFolder) -> Section:
@@ -31,7 +19,7 @@ def gates(run: RunFolder) -> Section:
             Cell("pass 通过" if gate.passed else "fail 未过", "pass" if gate.passed else "fail"),
             Cell(gate.name, "code"), units.number(gate.value, 4), units.number(gate.bound), gate.why,
         ]
-        for gate in judged(run)
+        for gate in judged(run.recipe, run.reports)
     ]  # fmt: skip
     if not rows:
         return Section("gates", title, [NOT_RUN])

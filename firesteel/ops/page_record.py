@@ -151,7 +151,7 @@ def lineage(run: RunFolder) -> Section:
         "An id is the sha256 of what an artefact is: equal ids are equal contents. Times are UTC.",
         "标识是产物内容的 sha256：标识相同即内容相同。时间为 UTC。",
     ))  # fmt: skip
-    return Section("lineage", title, [Table(heads, rows, "lllllrl"), note])
+    return Section("lineage", title, [Table(heads, rows, "lllllrr"), note])
 
 
 def _artefact(name: str, manifest: Manifest) -> Row:

@@ -11,7 +11,7 @@ from firesteel import __version__
 from firesteel.core.artefact import write_text
 from firesteel.ops import page_quality, page_record, units
 from firesteel.ops.blocks import Words
-from firesteel.ops.gate import NEWEST_FIRST
+from firesteel.ops.gate import NEWEST_FIRST, judged
 from firesteel.ops.run_folder import QUANTITIES, RunFolder, read_run
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -47,7 +47,7 @@ def page(run: RunFolder) -> str:
 
 def verdict(run: RunFolder) -> tuple[str, Words]:
     """How the page looks at the run ("pass", "fail" or "open"), and the words for it."""
-    gates = page_quality.judged(run)
+    gates = judged(run.recipe, run.reports)
     failed = [gate for gate in gates if not gate.passed]
     if not gates:
         return "open", Words("not judged yet", "尚未评判")

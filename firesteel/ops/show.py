@@ -11,7 +11,7 @@ from firesteel.core import artefact
 from firesteel.core.artefact import MANIFEST, Manifest
 from firesteel.core.errors import ArtefactError
 from firesteel.ops import units
-from firesteel.ops.page_quality import judged
+from firesteel.ops.gate import judged
 from firesteel.ops.run_folder import QUANTITIES, STAGES, RunFolder, read_json, read_run
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _run(path: Path) -> dict[str, Any]:
         "missing": [name for name in STAGES if name not in stages],
         "last_step": {stage: records[-1]["step"] for stage, records in run.metrics.items()},
         "spent": _totals(run, "actual"), "estimated": _totals(run, "estimate"), "currency": run.currency,
-        "gates": [asdict(gate) for gate in judged(run)],
+        "gates": [asdict(gate) for gate in judged(run.recipe, run.reports)],
         "reports": {name: summary(report) for name, report in run.reports.items()},
     }  # fmt: skip
 
@@ -197,14 +197,9 @@ def _table(console: Console, title: str, heads: tuple[str, ...], rows: Any) -> N
     rows = list(rows)
     if not rows:
         return
-    table = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        show_header=any(heads),
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
+    if title:  # a table would wrap its title to its own width
+        console.print(f"[bold]{escape(title)}[/bold]", highlight=False)
+    table = Table(show_header=any(heads), box=None, padding=(0, 2, 0, 0))
     for head in heads:
         table.add_column(head, header_style="dim", overflow="fold")
     for row in rows:

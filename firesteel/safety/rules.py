@@ -12,14 +12,14 @@ import bisect
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from firesteel.safety.lexicon import Entry
 
 NEAR = 24  # original characters between a deed and its object
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """An entry found in a text: original characters [start, end), in sentence number `sentence`."""
 
     entry: Entry

@@ -15,6 +15,9 @@ from firesteel.core.errors import SourceError
 from firesteel.serve.faults import ApiError
 
 MAX_BODY = 1 << 20  # bytes
+DISCARD = 16 << 20  # bytes of a body that is too large which are still read, so that its sender hears why
+TOO_LARGE = f"The body is larger than {MAX_BODY} bytes."
+CLOSE = {"Connection": "close"}
 _LINE = re.compile(r"^(?P<hash>[0-9a-fA-F]{64})(?:\s+(?P<name>\S.*))?$")
 
 
@@ -89,10 +92,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        too_large = f"The body is larger than {MAX_BODY} bytes."
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > MAX_BODY:
-            error = ApiError(413, too_large, code="request_too_large", headers={"Connection": "close"})
+            await _discard(receive)
+            error = ApiError(413, TOO_LARGE, code="request_too_large", headers=CLOSE)
             await error.response()(scope, receive, send)
             return
         seen = 0
@@ -102,7 +105,18 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > MAX_BODY:
-                raise HTTPException(413, too_large, {"Connection": "close"})
+                await _discard(receive)
+                raise HTTPException(413, TOO_LARGE, CLOSE)  # the framework lets only this class through
             return message
 
         await self.app(scope, counted, send)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on a while without keeping anything: a client that is still sending would miss the answer."""
+    dropped = 0
+    while dropped < DISCARD:
+        message = await receive()
+        dropped += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return

@@ -19,18 +19,18 @@ from firesteel.serve.generation import Generation, Refusal
 from firesteel.serve.loop import EngineLoop, QueueFull
 from firesteel.serve.metrics import Metrics
 from firesteel.serve.protocol import ChatRequest
-from firesteel.serve.reply import Reply
+from firesteel.serve.reply import REFUSAL, Reply
 from firesteel.serve.sequence import Sampling, Sequence, split_seed
 from firesteel.serve.stream import EventStream
-from firesteel.serve.text import Guard
+from firesteel.serve.text import Guard, Verdict
 
 
 @dataclass
 class Prompt:
-    """The conversation as ids, or the category for which the guard refused it."""
+    """The conversation as ids; the verdict by which the guard refused it, if it did."""
 
     ids: list[int]
-    refused: str | None
+    refused: Verdict | None
 
 
 class ChatCompletions:
@@ -66,8 +66,8 @@ class ChatCompletions:
         prompt = await run_in_threadpool(self._prompt, [m.rendered() for m in request.messages])
         generation: Generation | Refusal
         if prompt.refused is not None:
-            self.metrics.blocked.labels("input", prompt.refused).inc()
-            generation = Refusal(self.tokenizer, request.n or 1)
+            self.metrics.blocked.labels("input", prompt.refused.category).inc()
+            generation = Refusal(self.tokenizer, request.n or 1, prompt.refused.text or REFUSAL)
         else:
             generation = self._generate(request, prompt.ids)
         facts = {"model": self.name, "system_fingerprint": self.fingerprint}
@@ -75,15 +75,16 @@ class ChatCompletions:
 
     def _prompt(self, messages: list[Message]) -> Prompt:
         """Show every message to the guard, then render the conversation. Runs in a worker thread."""
-        refused = None
+        refused: Verdict | None = None
         for message in messages:
             for key in ("content", "reasoning_content"):
                 if self.guard is None or not message.get(key):
                     continue
                 verdict = self.guard.check_input(message[key])
-                message[key] = verdict.text
-                if not verdict.allowed:
-                    refused = verdict.category
+                if verdict.allowed:
+                    message[key] = verdict.text
+                else:
+                    refused = verdict
         return Prompt(self.tokenizer.render(messages, add_generation_prompt=True).ids, refused)
 
     def _generate(self, request: ChatRequest, prompt: list[int]) -> Generation:
@@ -100,9 +101,12 @@ class ChatCompletions:
             for i in range(request.n or 1)
         ]
         replies = [
-            Reply(self.tokenizer, stops=tuple(request.stop or ()), guard=self.guard, logprobs=bool(request.logprobs))
+            Reply(
+                self.tokenizer, stops=tuple(request.stop or ()), guard=self.guard, logprobs=bool(request.logprobs),
+                streamed=bool(request.stream),
+            )
             for _ in sequences
-        ]
+        ]  # fmt: skip
         try:
             return Generation(self.loop, self.metrics, sequences, replies)
         except QueueFull as e:

@@ -15,7 +15,7 @@ from firesteel.serve.faults import ApiError, to_json
 from firesteel.serve.generation import Generation, Refusal
 from firesteel.serve.metrics import Metrics
 from firesteel.serve.protocol import ChatRequest
-from firesteel.serve.reply import REFUSAL, Delta
+from firesteel.serve.reply import Delta
 from firesteel.serve.stream import DONE, PING, sse, until_disconnected
 
 _log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Exchange:
         if (
             reply.blocked is not None
         ):  # nothing of a blocked answer leaves, though a stream would have let out its beginning
-            message["content"], logprobs = REFUSAL, []
+            message["content"], logprobs = reply.refusal, []
         elif reply.thought:
             message |= _reasoning("".join(d.reasoning for d in deltas))
         return {

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 _log = logging.getLogger(__name__)
 
+CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_large"}
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -62,14 +63,16 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         what = {404: f"Unknown URL: {request.method} {request.url.path}", 405: f"{request.method} is not allowed here"}
-        code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
+        code = CODES.get(error.status_code)
         message = what.get(error.status_code, str(error.detail))
         return ApiError(error.status_code, message, code=code, headers=error.headers).response()
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
         _log.exception("a request failed", exc_info=error)
-        return ApiError(500, "The server failed on this request; its log says why.", code="internal_error").response()
+        headers = {"Connection": "close"}  # the framework raises the error again, and uvicorn then drops the connection
+        message = "The server failed on this request; its log says why."
+        return ApiError(500, message, code="internal_error", headers=headers).response()
 
 
 def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:

@@ -11,7 +11,7 @@ from firesteel.core.tokenizer import Tokenizer
 from firesteel.serve.faults import ApiError
 from firesteel.serve.loop import EngineLoop
 from firesteel.serve.metrics import Metrics
-from firesteel.serve.reply import REFUSAL, Delta, Reply
+from firesteel.serve.reply import Delta, Reply
 from firesteel.serve.sequence import Sequence
 
 PING_AFTER = 15.0  # seconds of silence after which a stream sends a comment, for proxies
@@ -67,14 +67,14 @@ class Generation:
 class Refusal:
     """What a generation looks like when the guard refused the request: nothing is computed."""
 
-    def __init__(self, tokenizer: Tokenizer, choices: int) -> None:
-        self.replies = [Reply(tokenizer) for _ in range(choices)]
+    def __init__(self, tokenizer: Tokenizer, choices: int, text: str) -> None:
+        self.replies, self._text = [Reply(tokenizer) for _ in range(choices)], text
 
     async def deltas(self) -> AsyncIterator[tuple[int, Delta] | None]:
         """The refusal, once a choice."""
         for i, reply in enumerate(self.replies):
             reply.finish_reason = "content_filter"
-            yield i, Delta(answer=REFUSAL)
+            yield i, Delta(answer=self._text)
 
     def close(self) -> None:
         """Nothing was taken."""

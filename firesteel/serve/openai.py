@@ -139,6 +139,7 @@ def serve(
         app = load_app(model_folder, settings=settings, keys=keys, guard=guard, name=name, device=device)
         url = url_of(listener)
         console.print(f"serving {model_folder} at [bold]{url}[/bold]  (API: {url}/v1, chat: {url}/)", highlight=False)
+        console.print(_size(app.state.loop.engine), highlight=False)
         if not keys and not is_local(host):
             console.print(
                 "[yellow]anyone who reaches this address may use it[/yellow]: give --keys FILE to ask for keys"
@@ -180,6 +181,17 @@ def running(app: FastAPI, *, drain: int = 5) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _size(engine: Engine) -> str:
+    """What was reserved, so that nobody has to guess."""
+    cache = engine.runner.cache
+    tokens = engine.scheduler.pool.count * cache.block_size
+    mib = tokens * cache.bytes_per_token / 2**20
+    return (
+        f"context {engine.context} tokens, {engine.scheduler.max_sequences} requests at once, "
+        f"cache {tokens} tokens = {mib:.1f} MiB on {engine.runner.device}"
+    )
 
 
 def _server(app: FastAPI, drain: int) -> uvicorn.Server:

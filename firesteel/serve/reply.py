@@ -10,7 +10,7 @@ from typing import Any
 
 from firesteel.core.tokenizer import IncrementalDecoder, Tokenizer
 from firesteel.serve.sequence import Event
-from firesteel.serve.text import Guard, GuardedText, StopMatcher
+from firesteel.serve.text import EVERY, WINDOW, Guard, GuardedText, StopMatcher
 
 REFUSAL = "抱歉，我不能协助处理这个请求。\nSorry, I can't help with this request."
 
@@ -28,11 +28,12 @@ class Reply:
     """One choice of a request, from its first token to its last character."""
 
     def __init__(
-        self, tokenizer: Tokenizer, *, stops: tuple[str, ...] = (), guard: Guard | None = None, logprobs: bool = False
-    ) -> None:
-        check = guard.check_output if guard else None
+        self, tokenizer: Tokenizer, *, stops: tuple[str, ...] = (), guard: Guard | None = None, logprobs: bool = False,
+        streamed: bool = True,
+    ) -> None:  # fmt: skip
+        check, every = guard.check_output if guard else None, EVERY if streamed else WINDOW
         self._tokenizer, self._wants_logprobs = tokenizer, logprobs
-        self._reasoning, self._answer = GuardedText(check), GuardedText(check)
+        self._reasoning, self._answer = GuardedText(check, every), GuardedText(check, every)
         self._stop = StopMatcher(stops)
         self._utf8 = IncrementalDecoder(tokenizer)
         self._entries: list[tuple[int, int, dict[str, Any]]] = []  # where a token's text starts and ends in the answer
@@ -43,6 +44,7 @@ class Reply:
         self.tokens = self.reasoning_tokens = 0
         self.finish_reason: str | None = None
         self.blocked: str | None = None  # category, if the guard stopped it
+        self.refusal = REFUSAL  # what is said instead
 
     def push(self, event: Event) -> Delta:
         """Take the sequence's next token. When `finish_reason` gets set, nothing further will come out."""
@@ -86,7 +88,8 @@ class Reply:
         self.blocked = self._reasoning.blocked or self._answer.blocked
         if self.blocked is not None:
             self.finish_reason = "content_filter"
-            delta.answer += ("\n\n" if self._emitted + len(delta.answer) else "") + REFUSAL
+            self.refusal = self._reasoning.refusal or self._answer.refusal or REFUSAL
+            delta.answer += ("\n\n" if self._emitted + len(delta.answer) else "") + self.refusal
             self._entries.clear()
         self._emitted += len(delta.answer)
         delta.logprobs = self._ready()

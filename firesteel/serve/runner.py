@@ -107,10 +107,9 @@ class Runner:
 
     def _pick(self, logits: Tensor, sequences: list[Sequence], controls: Controls) -> list[int]:
         """Choose and append a token to each sequence. logits [B, V] are consumed."""
-        if any(s.sampling.adjusts for s in sequences):
-            adjust(logits, sequences)
-        if any(s.sampling.top_logprobs for s in sequences):
-            likeliest(logits, sequences)
+        special = [(row, s) for row, s in enumerate(sequences) if s.special]
+        adjust(logits, special)
+        likeliest(logits, special)
         chosen, chosen_logprobs = choose(logits, controls)
         tokens, logprobs = chosen.tolist(), chosen_logprobs.tolist()
         if not np.isfinite(logprobs).all():
@@ -118,8 +117,7 @@ class Runner:
                 "the model computed logits that are not finite", why="weights are damaged or overflow their dtype"
             )
         for sequence, token, logprob in zip(sequences, tokens, logprobs, strict=True):
-            sequence.ids.append(token)
-            sequence.logprobs.append(logprob)
+            sequence.append(token, logprob)
         return tokens
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -69,12 +69,12 @@ def choose(logits: Tensor, controls: Controls) -> tuple[Tensor, Tensor]:
     greedy = controls.temperature == 0
     if not np.all(greedy | (controls.temperature == 1)):
         logits /= torch.where(temperature == 0, 1.0, temperature)[:, None]
-    best, likeliest = logits.max(dim=-1)
-    weights = torch.sub(logits, best[:, None], out=logits).exp_()  # [B, V]; softmax is weights / total
+    best = logits.amax(dim=-1, keepdim=True)  # [B, 1]; without the index it is vectorised
+    weights = torch.sub(logits, best, out=logits).exp_()  # [B, V]; softmax is weights / total
     sums = chunk_sums(weights)  # [B, V/W]
     log_total = sums.sum(dim=-1).log()
     if greedy.all():
-        return likeliest, -log_total
+        return weights.argmax(dim=-1), -log_total
     allowed = weights
     if np.any(~greedy & (controls.top_p < 1)):
         allowed = nucleus(weights, controls.top_p, greedy)
@@ -82,7 +82,8 @@ def choose(logits: Tensor, controls: Controls) -> tuple[Tensor, Tensor]:
     u = torch.from_numpy(uniforms(controls.seed, controls.position)).to(logits.device)
     tokens = inverse_cdf(allowed, sums, u)
     if greedy.any():
-        tokens = torch.where(temperature == 0, likeliest, tokens)
+        rows = torch.from_numpy(np.flatnonzero(greedy)).to(logits.device)
+        tokens[rows] = weights[rows].argmax(dim=-1)
     return tokens, weights.gather(1, tokens[:, None])[:, 0].log() - log_total
 
 
@@ -131,12 +132,10 @@ def nucleus(weights: Tensor, top_p: np.ndarray, greedy: np.ndarray) -> Tensor:
     return out
 
 
-def adjust(logits: Tensor, sequences: list[Sequence]) -> None:
-    """Apply presence and frequency penalties and logit bias of the rows that ask for them. logits [B, V], in place."""
-    for row, sequence in enumerate(sequences):
+def adjust(logits: Tensor, rows: list[tuple[int, Sequence]]) -> None:
+    """Apply presence and frequency penalties and logit bias to the (row, sequence) that ask. logits [B, V], in place."""
+    for row, sequence in rows:
         s = sequence.sampling
-        if not s.adjusts:
-            continue
         if sequence.ids and (s.presence_penalty or s.frequency_penalty):
             ids, counts = np.unique(np.array(sequence.ids), return_counts=True)
             taken = s.presence_penalty + s.frequency_penalty * counts.astype(np.float32)
@@ -146,9 +145,9 @@ def adjust(logits: Tensor, sequences: list[Sequence]) -> None:
             logits[row, torch.tensor(biased, device=logits.device)] += torch.tensor(bias, device=logits.device)
 
 
-def likeliest(logits: Tensor, sequences: list[Sequence]) -> None:
-    """Store the alternatives that rows asked for in `sequence.top`: (id, logprob at the row's temperature). logits [B, V]."""
-    for row, sequence in enumerate(sequences):
+def likeliest(logits: Tensor, rows: list[tuple[int, Sequence]]) -> None:
+    """Store the alternatives that rows ask for in `sequence.top`: (id, logprob at the row's temperature). logits [B, V]."""
+    for row, sequence in rows:
         s = sequence.sampling
         if s.top_logprobs:
             logprobs = torch.log_softmax(logits[row] / (s.temperature or 1.0), dim=-1)

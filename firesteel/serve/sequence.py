@@ -39,9 +39,14 @@ class Sequence:
     ids: list[int] = field(default_factory=list)  # generated, the stop id included
     logprobs: list[float] = field(default_factory=list)  # of `ids`, nats
     top: list[tuple[int, float]] = field(default_factory=list)  # alternatives to the last id, likeliest first
+    finish_reason: FinishReason | None = None  # why it is over
     blocks: list[int] = field(default_factory=list)
     cached: int = 0
     row: int = -1  # place in the runner's decode batch; -1 = not in it
+    special: bool = False  # whether its logits need a look of their own before sampling
+
+    def __post_init__(self) -> None:
+        self.special = self.sampling.adjusts or bool(self.sampling.top_logprobs)
 
     @property
     def pending(self) -> int:
@@ -53,12 +58,14 @@ class Sequence:
         """Tokens that will be in the cache at the very end; the last generated one never enters it."""
         return len(self.prompt) + self.sampling.max_new_tokens - 1
 
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        """Why it is over, or None."""
-        if self.ids and self.ids[-1] in self.sampling.stop_ids:
-            return "stop"
-        return "length" if len(self.ids) >= self.sampling.max_new_tokens else None
+    def append(self, token: int, logprob: float) -> None:
+        """Take the next generated token, and see whether it was the last."""
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+        if token in self.sampling.stop_ids:
+            self.finish_reason = "stop"
+        elif len(self.ids) >= self.sampling.max_new_tokens:
+            self.finish_reason = "length"
 
     def tokens(self, start: int, count: int) -> list[int]:
         """`count` tokens from position `start`, prompt and generated ones alike."""

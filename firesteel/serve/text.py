@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 HOLD = 32  # characters kept back for the guard: what it must see whole before the first of it leaves
-EVERY = 8  # new characters between two looks of the guard
-WINDOW = 2048  # characters of context the guard sees again at each look
+EVERY = 16  # new characters between two looks of the guard at a stream; a look costs some microseconds a character
+WINDOW = 256  # characters of context the guard sees again at each look, at least
 
 
 class Verdict(Protocol):
-    """What a guard says: whether the text may pass, the text (perhaps redacted), and why not."""
+    """What a guard says. `text` is the text (perhaps redacted) if it is allowed, else a refusal to show, or empty."""
 
     @property
     def allowed(self) -> bool: ...
@@ -71,9 +71,10 @@ class StopMatcher:
 class GuardedText:
     """Lets text out after a guard has seen it together with what follows; `blocked` is the category once it said no."""
 
-    def __init__(self, check: Callable[[str], Verdict] | None) -> None:
-        self._check = check
+    def __init__(self, check: Callable[[str], Verdict] | None, every: int = EVERY) -> None:
+        self._check, self._every = check, every
         self.blocked: str | None = None
+        self.refusal = ""  # the guard's own words, if it has any
         self.altered = False  # whether anything was redacted
         self._window = ""  # raw text: what was released not long ago, and what was not yet
         self._sent = ""  # how much of the window's clean text has left
@@ -85,7 +86,7 @@ class GuardedText:
             return text
         self._window += text
         self._unseen += len(text)
-        if self.blocked or not self._window or (self._unseen < EVERY and not last):
+        if self.blocked or not self._window or (self._unseen < self._every and not last):
             return ""
         self._unseen = 0
         return self._look(self._check, last)
@@ -94,7 +95,7 @@ class GuardedText:
         verdict = check(self._window)
         clean = verdict.text
         if not verdict.allowed:
-            self.blocked = verdict.category
+            self.blocked, self.refusal = verdict.category, clean
             return ""
         if not clean.startswith(self._sent):  # it would redact what has already left: no more leaves
             self.blocked = verdict.category or "privacy"

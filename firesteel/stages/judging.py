@@ -24,46 +24,63 @@ from firesteel.stages.stage import Job
 from firesteel.stages.training import copy_tokenizer
 from firesteel.tasks.evaluate import evaluate
 
+Cases = list[dict[str, Any]]  # one a question: question, reply, correct, ...
 JUDGED = ("pretrain", "sft", "grpo")
 SEQUENCES = 512  # answers decoded together
 
 
-def judge_model(model: Transformer, tokenizer: Tokenizer, settings: EvalSettings, *, seed: int) -> dict[str, Any]:
-    """Accuracy on the tasks' test questions (see tasks.evaluate)."""
+def judge_model(
+    model: Transformer, tokenizer: Tokenizer, settings: EvalSettings, *, seed: int, temperature: float
+) -> dict[str, Any]:
+    """Accuracy on the tasks' test questions (see tasks.evaluate), at one temperature; 0 is greedy."""
     engine = Engine(
         model, tokenizer, max_sequences=SEQUENCES, cache_tokens=SEQUENCES * (settings.max_new_tokens + 128),
     )  # fmt: skip
     return evaluate(
         engine, tokenizer, settings.tasks, samples=settings.samples, seed=seed,
-        max_new_tokens=settings.max_new_tokens, temperature=settings.temperature,
+        max_new_tokens=settings.max_new_tokens, temperature=temperature,
     )  # fmt: skip
 
 
 def evaluation(job: Job) -> None:
-    """The three models on the same held-out questions and text, and the gains between them in pairs."""
+    """The three models on the same held-out questions and text, and the gains between them in pairs.
+
+    Judged as the server samples (`eval.temperature`) and, beside it, greedily.
+    """
     settings = job.recipe.eval
     shards = TokenShards(job.input("tokens") / "heldout")
-    models, cases = {}, {}
+    models: dict[str, Any] = {}
+    cases: dict[str, Cases] = {}
     for stage in JUDGED:
         folder = job.input(stage)
-        model = load_model(folder, device=job.run.device)
-        result = judge_model(model, Tokenizer.load(folder), settings, seed=job.recipe.seed)
-        cases[stage] = result.pop("cases")
-        result["perplexity"] = perplexity(model, shards, tokens=settings.perplexity_tokens)
-        models[stage] = {"id": artefact.read(folder, "model").id} | result
-        job.run.log.say(f"  {stage}: accuracy {Estimate(**result['all'])}, perplexity {result['perplexity']['value']:.1f}")
-    gains = {"sft-over-pretrain": gain(cases["pretrain"], cases["sft"]), "grpo-over-sft": gain(cases["sft"], cases["grpo"])}
-    decoding = {"temperature": settings.temperature, "max_new_tokens": settings.max_new_tokens, "seed": job.recipe.seed}
-    command = f"firesteel run RECIPE --only eval  # {job.recipe.name}"
-    report = {"models": models, "gains": {k: g.as_dict() for k, g in gains.items()}, "decoding": decoding, "command": command}
+        model, tokenizer = load_model(folder, device=job.run.device), Tokenizer.load(folder)
+        result = judge_model(model, tokenizer, settings, seed=job.recipe.seed, temperature=settings.temperature)
+        greedy = judge_model(model, tokenizer, settings, seed=job.recipe.seed, temperature=0.0)
+        cases[stage], cases[f"{stage}-greedy"] = result.pop("cases"), greedy.pop("cases")
+        text = perplexity(model, shards, tokens=settings.perplexity_tokens)
+        models[stage] = {"id": artefact.read(folder, "model").id, "perplexity": text, "greedy": greedy} | result
+        accuracy, other = Estimate(**result["all"]), Estimate(**greedy["all"])
+        job.run.log.say(f"  {stage}: accuracy {accuracy}, greedy {other.value:.1%}, perplexity {text['value']:.1f}")
+    gains = {
+        f"{after}-over-{before}{way}": gain(cases[before + way], cases[after + way])
+        for way in ("", "-greedy")
+        for before, after in zip(JUDGED, JUDGED[1:], strict=False)
+    }
+    for name, own in cases.items():
+        write_cases(job.draft.path / f"cases-{name}.jsonl", own)
+    report = {
+        "models": models, "gains": {k: g.as_dict() for k, g in gains.items()},
+        "decoding": {"temperature": settings.temperature, "max_new_tokens": settings.max_new_tokens, "seed": job.recipe.seed},
+        "command": f"firesteel run RECIPE --only eval  # {job.recipe.name}",
+    }  # fmt: skip
     write_json(job.draft.path / "report.json", report)
-    for stage, own in cases.items():
-        write_cases(job.draft.path / f"cases-{stage}.jsonl", own)
     job.draft.stats |= {"questions": len(cases["sft"]), "gain": gains["grpo-over-sft"].as_dict()}
-    job.run.log.say(f"  gain by reinforcement learning: {gains['grpo-over-sft']}")
+    job.run.log.say(
+        f"  gain by reinforcement learning: {gains['grpo-over-sft']}; greedy {gains['grpo-over-sft-greedy']}"
+    )
 
 
-def gain(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Estimate:
+def gain(before: Cases, after: Cases) -> Estimate:
     """Change of accuracy on the same questions."""
     assert [c["question"] for c in before] == [c["question"] for c in after]
     return paired_difference([c["correct"] for c in before], [c["correct"] for c in after])
@@ -78,22 +95,23 @@ def compress(job: Job) -> None:
     (target / "card.md").write_text(text, encoding="utf-8")
     shards = TokenShards(job.input("tokens") / "heldout")
     small = load_model(target, device=job.run.device)
-    result = judge_model(small, Tokenizer.load(target), settings, seed=job.recipe.seed)
+    result = judge_model(
+        small, Tokenizer.load(target), settings, seed=job.recipe.seed, temperature=settings.temperature
+    )
     before = json.loads((job.input("eval") / "report.json").read_text(encoding="utf-8"))["models"]["grpo"]
     with (job.input("eval") / "cases-grpo.jsonl").open(encoding="utf-8") as f:
         old_cases = [json.loads(line) for line in f]
     difference = gain(old_cases, result["cases"])
+    was = _facts(folder, before["perplexity"], before["all"])
+    now = _facts(target, perplexity(small, shards, tokens=settings.perplexity_tokens), result["all"])
     report = {
-        "id": artefact.read(folder, "model").id,
-        "before": _facts(folder, before["perplexity"], before["all"]),
-        "after": _facts(target, perplexity(small, shards, tokens=settings.perplexity_tokens), result["all"]),
+        "id": artefact.read(folder, "model").id, "before": was, "after": now,
         "difference": difference.as_dict(), "tensors": counts,
     }  # fmt: skip
     write_json(target / "report.json", report)
     write_cases(target / "cases.jsonl", result["cases"])
-    job.draft.stats |= {"bytes": report["after"]["bytes"], "ratio": report["after"]["bytes"] / report["before"]["bytes"]}
-    sizes = [report[k]["bytes"] / 2**20 for k in ("before", "after")]
-    job.run.log.say(f"  {sizes[0]:.1f} -> {sizes[1]:.1f} MiB, accuracy change {difference}")
+    job.draft.stats |= {"bytes": now["bytes"], "ratio": now["bytes"] / was["bytes"]}
+    job.run.log.say(f"  {was['bytes'] / 2**20:.1f} -> {now['bytes'] / 2**20:.1f} MiB, accuracy change {difference}")
 
 
 def _facts(folder: Path, ppl: dict[str, float], accuracy: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +156,6 @@ def write_json(file: Path, value: Any) -> None:
     file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_cases(file: Path, cases: list[dict[str, Any]]) -> None:
+def write_cases(file: Path, cases: Cases) -> None:
     """One case a line."""
     file.write_text("".join(json.dumps(c, ensure_ascii=False) + "\n" for c in cases), encoding="utf-8")

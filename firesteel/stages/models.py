@@ -20,12 +20,14 @@ def evaluate_model(model: Path, tasks: tuple[str, ...], samples: int, seed: int,
     device = set_up(MachineSettings(), seed)
     loaded, tokenizer = load_model(model, device=device), Tokenizer.load(model)
     settings = EvalSettings(tasks=tasks, samples=samples)
-    result = judge_model(loaded, tokenizer, settings, seed=seed)
+    result = judge_model(loaded, tokenizer, settings, seed=seed, temperature=settings.temperature)
     cases = result.pop("cases")
     identity = artefact.file_hash(model / "model.safetensors")
     report = {"model": str(model), "weights_sha256": identity, "seed": seed} | result
     if out is not None:
-        with artefact.writing(out, "report", inputs={"model": identity}, settings=settings.model_dump(mode="json")) as draft:
+        with artefact.writing(
+            out, "report", inputs={"model": identity}, settings=settings.model_dump(mode="json")
+        ) as draft:
             write_json(draft.path / "report.json", report)
             write_cases(draft.path / "cases.jsonl", cases)
     return report

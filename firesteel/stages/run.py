@@ -20,8 +20,8 @@ from firesteel.compute.device import set_up
 from firesteel.compute.meter import Meter, append_ledger, ledger_record
 from firesteel.compute.plan import plan
 from firesteel.core import artefact
-from firesteel.core.config import Recipe, load_recipe
-from firesteel.core.errors import ArtefactError, RecipeError, UserError, nearest
+from firesteel.core.config import load_recipe
+from firesteel.core.errors import ArtefactError, GateError, RecipeError, UserError, nearest
 from firesteel.core.log import RunLog
 from firesteel.stages.stage import Job, Run, Stage
 from firesteel.stages.summary import print_summary
@@ -49,10 +49,17 @@ def run_recipe(
         facts = machine.facts(folder)
         _write(folder / "recipe.json", recipe.model_dump(mode="json"))
         _write(folder / "machine.json", facts)
+        inputs = _inputs(run, chosen[0])  # what is missing is said before the machine is measured
         estimates = _estimates(run, facts)
         meter = Meter(recipe.machine, facts)
-        for stage in chosen:
-            _stage(run, stage, meter, estimates.get(stage.name))
+        try:
+            for stage in chosen:
+                _stage(run, stage, inputs or _inputs(run, stage), meter, estimates.get(stage.name))
+                inputs = {}
+        except GateError:
+            _close(run)  # the page says which gate and why
+            run.log.say(f"report: {folder / 'report.html'}")
+            raise
         _close(run)
         print_summary(run)
 
@@ -85,9 +92,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _stage(run: Run, stage: Stage, meter: Meter, estimate: dict[str, float] | None) -> None:
+def _stage(run: Run, stage: Stage, inputs: dict[str, str], meter: Meter, estimate: dict[str, float] | None) -> None:
     """Make one stage's artefact, or say that it is already made."""
-    inputs = _inputs(run, stage)
     settings, code = stage.settings(run.recipe), artefact.code_version(*stage.rooms)
     key, folder = artefact.stage_key(inputs, settings, code), run.stage(stage.name)
     if _made(folder, stage.kind, key):
@@ -103,7 +109,9 @@ def _stage(run: Run, stage: Stage, meter: Meter, estimate: dict[str, float] | No
     for old in (run.folder / ".work").glob(f"{stage.name}-*"):
         shutil.rmtree(old, ignore_errors=True)
     actual = measured.actual
-    run.log.say(f"[green]✓[/green] {stage.name}: {actual['seconds']:.1f} s, peak {actual['peak_bytes'] / 2**20:.0f} MiB")
+    run.log.say(
+        f"[green]✓[/green] {stage.name}: {actual['seconds']:.1f} s, peak {actual['peak_bytes'] / 2**20:.0f} MiB"
+    )
 
 
 def _inputs(run: Run, stage: Stage) -> dict[str, str]:
@@ -146,7 +154,9 @@ def _close(run: Run) -> None:
     run.log.close()
     write_report(run.folder, run.folder / "report.html")
     files = ["recipe.json", "machine.json", "plan.json", "metrics.jsonl", "ledger.jsonl", "report.html"]
-    inputs = {name: artefact.read(run.stage(name)).id for name in STAGES if (run.stage(name) / artefact.MANIFEST).is_file()}
+    inputs = {
+        name: artefact.read(run.stage(name)).id for name in STAGES if (run.stage(name) / artefact.MANIFEST).is_file()
+    }
     artefact.seal(run.folder, "run", [f for f in files if (run.folder / f).is_file()], inputs=inputs)
 
 

@@ -24,7 +24,7 @@ def print_summary(run: Run) -> None:
         run.log.say(f"model:  {run.folder / 'release'}")
 
 
-def _costs(records: list[dict]) -> Table:  # type: ignore[type-arg]
+def _costs(records: list[dict]) -> Table:
     table = Table(title="what it took (estimate → actual)", title_justify="left")
     for name in ("stage", "seconds", "peak MiB", "Wh", "g CO2e", "cost"):
         table.add_column(name, justify="left" if name == "stage" else "right")
@@ -41,18 +41,20 @@ def _costs(records: list[dict]) -> Table:  # type: ignore[type-arg]
     return table
 
 
-def _quality(report: dict) -> Table:  # type: ignore[type-arg]
+def _quality(report: dict) -> Table:
     table = Table(title="held-out accuracy, 95 % interval", title_justify="left")
     tasks = list(next(iter(report["models"].values()))["tasks"])
-    for name in ("model", *tasks, "all", "perplexity"):
+    for name in ("model", *tasks, "all", "greedy", "perplexity"):
         table.add_column(name)
     for name, m in report["models"].items():
         by_task = [_estimate(m["tasks"][t]) for t in tasks]
-        table.add_row(name, *by_task, _estimate(m["all"]), f"{m['perplexity']['value']:.1f}")
+        table.add_row(
+            name, *by_task, _estimate(m["all"]), f"{m['greedy']['all']['value']:.1%}", f"{m['perplexity']['value']:.1f}"
+        )
     gained = report["gains"]["grpo-over-sft"]
     table.caption = f"gain by reinforcement learning, in pairs: {_estimate(gained)}"
     return table
 
 
-def _estimate(fields: dict) -> str:  # type: ignore[type-arg]
+def _estimate(fields: dict) -> str:
     return str(Estimate(**{k: fields[k] for k in ("value", "low", "high", "n")}))

@@ -29,12 +29,12 @@ Drawn = tuple[int, str, int, int, str]  # left, sign, right, answer, working
 
 
 def _sum(rng: random.Random) -> Drawn:
-    a, b = number(rng, 2, 4), number(rng, 2, 4)
+    a, b = number(rng, 2, 3), number(rng, 2, 3)
     return a, "+", b, a + b, working.add(a, b)
 
 
 def _difference(rng: random.Random) -> Drawn:
-    a, b = number(rng, 2, 4), number(rng, 2, 4)
+    a, b = number(rng, 2, 3), number(rng, 2, 3)
     a, b = max(a, b), min(a, b)
     return a, "-", b, a - b, working.subtract(a, b)
 

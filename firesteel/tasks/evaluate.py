@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from firesteel.core.sampler import Completion, Sampler
 from firesteel.core.stats import Estimate, wilson
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem, Score, score
-
-
-class Completion(Protocol):
-    """A sampled answer: ids, and whether it stopped by itself (`finish_reason` "stop")."""
-
-    ids: list[int]
-    finish_reason: str
-
-
-class Sampler(Protocol):
-    """Whatever continues prompts; the serving engine is one."""
-
-    def sample(
-        self, prompts: list[list[int]], *, max_new_tokens: int, temperature: float, seed: int, stop_ids: tuple[int, ...]
-    ) -> Sequence[Completion]: ...
 
 
 def judge(tokenizer: Tokenizer, problem: Problem, ids: list[int], stopped: bool) -> Score:

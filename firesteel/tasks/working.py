@@ -1,8 +1,8 @@
 """Written-out column arithmetic: the working that makes it learnable for a small model.
 
-    347+285  ->  7+5=12;4+8+1=13;3+2+1=6;=632        carries enter the next column
-    532-285  ->  12-5=7;12-8=4... with the borrow taken from the next column's digit
-    347*6    ->  7*6=42;4*6+4=28;3*6+2=20;=2082
+347+285  ->  7+5=12;4+8+1=13;3+2+1=6;=632        carries enter the next column
+532-285  ->  12-5=7;12-8=4... with the borrow taken from the next column's digit
+347*6    ->  7*6=42;4*6+4=28;3*6+2=20;=2082
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from firesteel.core.config import GrpoSettings
 from firesteel.core.errors import FiresteelError
+from firesteel.core.sampler import Completion, Sampler
 from firesteel.core.tokenizer import Rendered, Tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.train.loop import Piece
@@ -23,22 +23,6 @@ from firesteel.train.losses import token_logprobs
 from firesteel.train.sft import pad
 
 ROWS = 64  # answers that go through the model together; bounds the memory of a step
-
-
-class Completion(Protocol):
-    """One sampled answer: ids (the stop id included), their log-probabilities, and why it ended."""
-
-    ids: list[int]
-    logprobs: list[float]
-    finish_reason: str
-
-
-class Sampler(Protocol):
-    """Whatever can continue prompts with the current weights; the serving engine is one."""
-
-    def sample(
-        self, prompts: list[list[int]], *, max_new_tokens: int, temperature: float, seed: int, stop_ids: tuple[int, ...]
-    ) -> Sequence[Completion]: ...
 
 
 @dataclass(frozen=True)
@@ -70,6 +54,7 @@ class Grpo:
         assert (reference is not None) == (settings.kl_weight > 0), "a KL penalty needs the model it is taken against"
 
     def pieces(self, step: int) -> Iterator[Piece]:
+        """The losses of one step (see loop.Objective)."""
         answers, metrics = self._rollout(step)
         if not answers:  # every group agrees
             yield Piece(None, 0, metrics, update=False)

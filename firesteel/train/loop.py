@@ -36,7 +36,9 @@ class Piece:
 class Objective(Protocol):
     """What a stage teaches: the losses of step number `step`, a function of the weights, the seed and the step alone."""
 
-    def pieces(self, step: int) -> Iterator[Piece]: ...
+    def pieces(self, step: int) -> Iterator[Piece]:
+        """The losses of step number `step`, counted from 0."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ class Loop:
         began, tokens = time.perf_counter(), 0
         rate = learning_rate(step, self.settings, self.steps)
         for group in (g for o in optimisers for g in o.param_groups):
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
         metrics: dict[str, float | list[float]] = {"lr": rate}
         for piece in objective.pieces(step):
             if piece.loss is not None:
-                piece.loss.backward()  # type: ignore[no-untyped-call]
+                piece.loss.backward()
             tokens += piece.tokens
             metrics |= piece.metrics
             if piece.update:

@@ -34,6 +34,7 @@ class Pretrain:
         self._order = (-1, np.empty(0, dtype=np.int64))
 
     def pieces(self, step: int) -> Iterator[Piece]:
+        """The losses of one step (see loop.Objective)."""
         s = self.settings
         rows = [self._window(step * s.batch_size + i) for i in range(s.batch_size)]
         tokens = torch.from_numpy(np.stack(rows))  # [B, T]

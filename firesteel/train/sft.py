@@ -31,6 +31,7 @@ class Sft:
         self._cached: tuple[int, list[list[Rendered]]] = (-1, [])
 
     def pieces(self, step: int) -> Iterator[Piece]:
+        """The losses of one step (see loop.Objective)."""
         window, place = divmod(step, WINDOW)
         if self._cached[0] != window:
             self._cached = (window, self._window(window))
@@ -56,7 +57,9 @@ class Sft:
             rendered = self.tokenizer.render(stream(number // len(self.streams) + attempt * 1_000_003))
             if len(rendered.ids) <= self.settings.max_tokens and any(rendered.mask):
                 return rendered
-        raise SourceError("no conversation is short enough to learn from", value=f"sft.max_tokens = {self.settings.max_tokens}")
+        raise SourceError(
+            "no conversation is short enough to learn from", value=f"sft.max_tokens = {self.settings.max_tokens}"
+        )
 
 
 def pad(rows: Sequence[Rendered], pad_id: int) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,10 @@ GIB = 1 << 30
 def known(**changes: Any) -> dict[str, Any]:
     """A healthy machine, but for the changes."""
     healthy = {
-        "cpu": "X", "isa": ["avx2"], "cores": 4, "cores_online": 4, "container_cpus": None,
-        "memory_bytes": 16 * GIB, "container_memory_bytes": None, "memory_available_bytes": 8 * GIB,
-        "disk_free_bytes": 50 * GIB, "python": "3.11.7", "torch": "2.13.0", "accelerators": {}, "probe": {"capability": "AVX2", "usable": {"cpu": 1}},
+        "cpu": "X", "isa": ["avx2"], "cores": 4, "cores_online": 4, "container_cpus": None, "memory_bytes": 16 * GIB,
+        "container_memory_bytes": None, "memory_available_bytes": 8 * GIB, "disk_free_bytes": 50 * GIB,
+        "python": "3.11.7", "torch": "2.13.0", "accelerators": {},
+        "probe": {"capability": "AVX2", "usable": {"cpu": 1}},
     }  # fmt: skip
     return healthy | changes
 

@@ -121,4 +121,6 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
 
 
 def test_the_code_version_follows_the_rooms_it_names():
-    assert artefact.code_version("core") == artefact.code_version("core", "core") != artefact.code_version("core", "tasks")
+    assert (
+        artefact.code_version("core") == artefact.code_version("core", "core") != artefact.code_version("core", "tasks")
+    )

@@ -52,7 +52,12 @@ def test_files_that_are_no_recipes(tmp_path):
 def test_overrides_take_toml_values_and_bare_words(tmp_path):
     file = write(tmp_path, 'name = "a"\n[pretrain]\nsteps = 5')
     recipe = load_recipe(file, ("pretrain.steps=7", "machine.device=cpu", "eval.tasks=['arithmetic']", "seed=3"))
-    assert (recipe.pretrain.steps, recipe.machine.device, recipe.eval.tasks, recipe.seed) == (7, "cpu", ("arithmetic",), 3)
+    assert (recipe.pretrain.steps, recipe.machine.device, recipe.eval.tasks, recipe.seed) == (
+        7,
+        "cpu",
+        ("arithmetic",),
+        3,
+    )
     for bad in ("pretrain.steps", "=3", "name.x=3", "pretrain.stpes=3"):
         with pytest.raises(RecipeError):
             load_recipe(file, (bad,))

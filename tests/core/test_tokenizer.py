@@ -68,7 +68,9 @@ def test_digits_stand_alone(tokenizer):
     assert len(tokenizer.encode("123456")) == 6
 
 
-@pytest.mark.parametrize("message", [{"role": "root", "content": "x"}, {"role": "user", "content": 3}, {"content": "x"}])
+@pytest.mark.parametrize(
+    "message", [{"role": "root", "content": "x"}, {"role": "user", "content": 3}, {"content": "x"}]
+)
 def test_messages_that_cannot_be_rendered(tokenizer, message):
     with pytest.raises(UserError, match="role"):
         tokenizer.render([message])

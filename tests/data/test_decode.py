@@ -45,6 +45,7 @@ def test_each_encoding_is_recognised(name: str) -> None:
         ("Übermäßig schön, naïve café".encode("latin-1"), "not utf-8 at byte 0"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "^NUL at byte 8: a binary file$"),
         (SIMPLIFIED.encode() + b"\xe4\xb8", "unexpected end of data"),
+        ("привет мирный".encode("cp1251"), "not GB18030 or Big5 either"),  # decodes as rare Han
     ],
 )
 def test_bytes_that_are_no_text_are_refused_with_the_reason(raw: bytes, why: str) -> None:

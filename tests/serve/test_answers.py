@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from firesteel.core.tokenizer import Tokenizer
-from tests.serve.api import ENDLESS, LESSONS, NAME, SETTINGS, ask, assert_error, body, client, idle, post, wait_until
+from tests.serve.api import (
+    ENDLESS,
+    LESSONS,
+    NAME,
+    SETTINGS,
+    ask,
+    assert_error,
+    body,
+    client,
+    http,
+    idle,
+    post,
+    wait_until,
+)
 
 
 def test_a_plain_answer_with_reasoning_and_usage(url: str, tokenizer: Tokenizer) -> None:
@@ -57,7 +69,7 @@ def test_paths_work_with_and_without_v1(url: str, prefix: str) -> None:
     assert [m.id for m in listed] == [NAME]
     assert client(base).models.retrieve(NAME).max_model_len == 512
     assert post(base, body()).status_code == 200
-    assert_error(httpx.get(f"{base}/models/other"), 404, "model", "model_not_found")
+    assert_error(http().get(f"{base}/models/other"), 404, "model", "model_not_found")
 
 
 def test_content_may_be_text_parts_and_roles_may_be_any(url: str, tokenizer: Tokenizer) -> None:
@@ -144,3 +156,10 @@ def test_logit_bias_and_penalties_are_honoured(url: str, tokenizer: Tokenizer) -
     assert forced.choices[0].message.content == "zzzzz"
     calm, restless = ask(url, "forever", max_tokens=60), ask(url, "forever", max_tokens=60, frequency_penalty=2)
     assert calm.choices[0].message.content != restless.choices[0].message.content
+
+
+def test_the_api_describes_itself(url: str) -> None:
+    described = http().get(f"{url.removesuffix('/v1')}/openapi.json").json()
+    fields = described["components"]["schemas"]["ChatRequest"]
+    assert fields["required"] == ["model", "messages"] and fields["additionalProperties"] is False
+    assert "/v1/chat/completions" in described["paths"] and "/chat/completions" not in described["paths"]

@@ -45,10 +45,10 @@ def test_the_engine_equals_the_plain_sampler(
 
 
 def test_a_result_does_not_depend_on_its_neighbours_or_on_the_room(model: Transformer, tokenizer: Tokenizer) -> None:
-    questions = prompts(40, tokenizer.vocab_size)
-    roomy = engine(model, tokenizer, rows=64, cache=8192)
-    tight = engine(model, tokenizer, rows=5, cache=200, block=4)
-    settings = dict(max_new_tokens=30, temperature=1.0, seed=11, stop_ids=(tokenizer.eos_id,))
+    questions = prompts(24, tokenizer.vocab_size)
+    roomy = engine(model, tokenizer, rows=32, cache=8192)
+    tight = engine(model, tokenizer, rows=5, cache=160, block=4)
+    settings = dict(max_new_tokens=20, temperature=1.0, seed=11, stop_ids=(tokenizer.eos_id,))
     many = roomy.sample(questions, **settings)
     few = tight.sample(questions, **settings)
     assert tight.scheduler.preemptions > 0, "the tight cache was meant to run out"
@@ -61,10 +61,10 @@ def test_a_result_does_not_depend_on_its_neighbours_or_on_the_room(model: Transf
 
 
 def test_long_prompts_in_chunks_give_the_same_tokens(model: Transformer, tokenizer: Tokenizer) -> None:
-    questions = prompts(6, tokenizer.vocab_size, longest=200)
-    asked = [Sampling(8, 1.0, 1.0, i) for i in range(6)]
+    questions = prompts(4, tokenizer.vocab_size, longest=150)
+    asked = [Sampling(8, 1.0, 1.0, i) for i in range(4)]
     whole = [plain_sample(model, q, s) for q, s in zip(questions, asked, strict=True)]
-    for budget in (1, 7, 64):
+    for budget in (3, 16, 100):
         e = engine(model, tokenizer)
         sequences = [Sequence(str(i), q, s) for i, (q, s) in enumerate(zip(questions, asked, strict=True))]
         for s in sequences:

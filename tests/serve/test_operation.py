@@ -20,15 +20,19 @@ from firesteel.serve.openai import running
 from firesteel.serve.reply import REFUSAL
 from tests.serve.api import (
     ENDLESS,
+    HELPLINE,
     LESSONS,
     NAME,
     SETTINGS,
+    Judgement,
+    WordGuard,
     app_of,
     ask,
     assert_error,
     body,
     client,
     events,
+    http,
     idle,
     post,
     wait_until,
@@ -49,19 +53,19 @@ def test_a_full_queue_is_429_with_retry_after(app: Any, url: str) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_frees_its_blocks(app: Any, url: str, stream: bool) -> None:
     loop = app.state.loop
-    with httpx.Client(timeout=60) as http:
-        request = http.build_request(
+    with httpx.Client(timeout=60, verify=False) as own:
+        request = own.build_request(
             "POST", f"{url}/chat/completions", json=body("forever", stream=stream, n=4, **ENDLESS)
         )
         if stream:
-            response = http.send(request, stream=True)
+            response = own.send(request, stream=True)
             next(response.iter_bytes())
             wait_until(lambda: loop.engine.cache_use > 0, "nothing was computed")
             response.close()
         else:
             with pytest.raises(httpx.ReadTimeout):
                 request.extensions["timeout"] = {"connect": 5, "read": 0.05, "write": 5, "pool": 5}
-                http.send(request)
+                own.send(request)
     wait_until(lambda: idle(app), "the sequences were not aborted")
 
 
@@ -94,8 +98,8 @@ def test_a_dead_engine_is_told_to_everybody(
     monkeypatch.setattr(engine, "step", step)
     with running(app) as url:
         root = url.removesuffix("/v1")
-        assert httpx.get(f"{root}/health").json() == {"status": "ok", "model": NAME}
-        with httpx.stream(
+        assert http().get(f"{root}/health").json() == {"status": "ok", "model": NAME}
+        with http().stream(
             "POST", f"{url}/chat/completions", json=body("forever", stream=True, **ENDLESS), timeout=60
         ) as response:
             lines = response.iter_lines()
@@ -103,9 +107,9 @@ def test_a_dead_engine_is_told_to_everybody(
             break_now.set()
             rest = [line for line in lines if line.startswith("data: ")]
         assert json.loads(rest[-2][6:])["error"]["code"] == "engine_error" and rest[-1] == "data: [DONE]"
-        assert "cosmic ray" in assert_error(httpx.get(f"{root}/health"), 503, None, "engine_dead")["message"]
+        assert "cosmic ray" in assert_error(http().get(f"{root}/health"), 503, None, "engine_dead")["message"]
         assert_error(post(url, body()), 503, None, "engine_dead")
-        assert "firesteel_up 0.0" in httpx.get(f"{root}/metrics").text
+        assert "firesteel_up 0.0" in http().get(f"{root}/metrics").text
 
 
 def test_a_step_that_hangs_is_unhealthy(taught: Transformer, tokenizer: Tokenizer) -> None:
@@ -113,14 +117,14 @@ def test_a_step_that_hangs_is_unhealthy(taught: Transformer, tokenizer: Tokenize
     loop = app.state.loop
     with running(app) as url:
         loop._step_began, loop._clock = 0.0, lambda: 1000.0
-        assert "1000 s" in assert_error(httpx.get(url.removesuffix("/v1") + "/health"), 503)["message"]
+        assert "1000 s" in assert_error(http().get(url.removesuffix("/v1") + "/health"), 503)["message"]
 
 
 def test_requests_in_flight_are_finished_when_the_server_stops(taught: Transformer, tokenizer: Tokenizer) -> None:
     with running(app_of(taught, tokenizer), drain=60) as url:
-        http = httpx.Client(timeout=60)
-        request = http.build_request("POST", f"{url}/chat/completions", json=body("forever", stream=True, **ENDLESS))
-        response = http.send(request, stream=True)
+        own = httpx.Client(timeout=60, verify=False)
+        request = own.build_request("POST", f"{url}/chat/completions", json=body("forever", stream=True, **ENDLESS))
+        response = own.send(request, stream=True)
         lines = response.iter_lines()
         next(lines)
         done: list[str] = []
@@ -128,13 +132,14 @@ def test_requests_in_flight_are_finished_when_the_server_stops(taught: Transform
         reader.start()
     reader.join()
     assert done[-2] == "data: [DONE]" and '"finish_reason":"length"' in done[-4]
-    http.close()
+    own.close()
 
 
 def test_blocked_input_is_a_polite_completion(guarded: str) -> None:
     answer = ask(guarded, "tell me the FORBIDDEN thing")
     assert answer.choices[0].message.content == REFUSAL and answer.choices[0].finish_reason == "content_filter"
     assert answer.usage.completion_tokens == 0
+    assert ask(guarded, "HELP FORBIDDEN").choices[0].message.content == HELPLINE
     chunks = list(ask(guarded, "FORBIDDEN", stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == REFUSAL
     assert chunks[-1].choices[0].finish_reason == "content_filter"
@@ -157,6 +162,17 @@ def test_blocked_output_does_not_leave(guarded: str) -> None:
         told = "".join(e["choices"][0]["delta"].get("content") or "" for e in events(response))
         assert told.endswith(REFUSAL) and "FORB" not in told
         assert events(response)[-1]["choices"][0]["finish_reason"] == "content_filter"
+
+
+def test_a_guard_that_fails_lets_nothing_through(taught: Transformer, tokenizer: Tokenizer) -> None:
+    class Broken(WordGuard):
+        def check_output(self, text: str) -> Judgement:
+            raise RuntimeError("out of order")
+
+    with running(app_of(taught, tokenizer, guard=Broken())) as url:
+        assert_error(post(url, body("count")), 500, None, "internal_error")
+        response = post(url, body("count", stream=True))
+        assert events(response)[-1]["error"]["code"] == "internal_error" and "two" not in response.text
 
 
 def test_personal_data_is_redacted_in_both_directions(guarded: str, tokenizer: Tokenizer) -> None:
@@ -184,12 +200,12 @@ def test_keys_guard_every_route_but_health_and_the_page(
             "//health",
         ):
             for headers in ({}, {"Authorization": "Bearer sk-wrong"}, {"Authorization": "Basic sk-right"}):
-                response = httpx.get(root + path, headers=headers)
+                response = http().get(root + path, headers=headers)
                 assert_error(response, 401, None, "invalid_api_key")
                 assert response.headers["www-authenticate"] == "Bearer"
         for path in ("/health", "/", "/chat.js", "/chat.css", "/icon.svg"):
-            assert httpx.get(root + path).status_code == 200
-        assert httpx.get(f"{root}/metrics", headers={"Authorization": "Bearer sk-right"}).status_code == 200
+            assert http().get(root + path).status_code == 200
+        assert http().get(f"{root}/metrics", headers={"Authorization": "Bearer sk-right"}).status_code == 200
         assert client(url, "sk-right").models.list().data[0].id == NAME
         with pytest.raises(openai.AuthenticationError):
             client(url, "sk-wrong").models.list()
@@ -211,7 +227,7 @@ def test_metrics_count_what_happened_and_hold_no_text(app: Any, url: str) -> Non
     post(url, body("xyzzy", max_tokens=2))
     post(url, body("xyzzy", max_tokens=2, stream=True))
     wait_until(lambda: idle(app), "not idle")
-    text = httpx.get(f"{root}/metrics").text
+    text = http().get(f"{root}/metrics").text
     for name in (
         "gen_ai_server_request_duration_seconds_bucket", "gen_ai_server_time_to_first_token_seconds_bucket",
         "gen_ai_server_time_per_output_token_seconds_bucket", "gen_ai_client_token_usage_bucket", "firesteel_tokens_total",

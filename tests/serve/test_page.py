@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from firesteel.core.config import ServeSettings
@@ -17,7 +16,7 @@ from firesteel.serve.access import Keys
 from firesteel.serve.engine import Engine
 from firesteel.serve.openai import create_app, running
 from firesteel.serve.page import FOLDER
-from tests.serve.api import LESSONS, WordGuard
+from tests.serve.api import LESSONS, WordGuard, http
 
 SETTINGS = ServeSettings(max_sequences=2, cache_tokens=2048, max_new_tokens=200)
 
@@ -73,7 +72,7 @@ def ask(page: Any, text: str) -> Any:
 
 
 def test_the_page_loads_nothing_from_elsewhere(root: str) -> None:
-    response = httpx.get(root)
+    response = http().get(root)
     assert response.headers["content-security-policy"].startswith("default-src 'self';")
     for file in FOLDER.iterdir():
         text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")

@@ -24,7 +24,7 @@ def compute(plan: Plan) -> list[Sequence]:
     for c in plan.chunks:
         c.sequence.cached += c.count
     for s in touched:
-        s.ids.append(7)
+        s.append(7, 0.0)
     return [s for s in touched if s.finish_reason]
 
 

