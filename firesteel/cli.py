@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from firesteel.compute.doctor import Finding
     from firesteel.compute.plan import Estimate
     from firesteel.compute.rates import Rates
+    from firesteel.safety.guard import Guard
 
 DEBUG = "FIRESTEEL_DEBUG"
 
@@ -44,6 +45,10 @@ Overrides = Annotated[
 
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, npu, ...")]
 Guarded = Annotated[bool, typer.Option("--guard/--no-guard", help="Check what goes in and what comes out.")]
+Keywords = Annotated[
+    list[Path] | None,
+    typer.Option("--keywords", metavar="FILE", help="Own words for the guard: category<TAB>word a line."),
+]
 
 
 class Format(StrEnum):
@@ -310,13 +315,13 @@ def serve(
     ] = "",
     device: Device = "auto",
     guard: Guarded = True,
+    keywords: Keywords = None,
 ) -> None:
     """Serve a model: an OpenAI-compatible API, a chat page, and Prometheus metrics. Ctrl-C ends it."""
     _before_torch()
-    from firesteel.safety.guard import Guard
     from firesteel.serve.openai import serve as listen
 
-    rules = Guard.default() if guard else None
+    rules = _guard(guard, keywords)
     listen(model, host=host, port=port, keys=keys, guard=rules, name=name, device=device, console=_console())
 
 
@@ -328,13 +333,24 @@ def chat(
     ] = None,
     device: Device = "auto",
     guard: Guarded = True,
+    keywords: Keywords = None,
 ) -> None:
     """Talk to a model in the terminal, through the same server and API that `serve` starts."""
     _before_torch()
-    from firesteel.safety.guard import Guard
     from firesteel.serve.chat import chat as talk
 
-    talk(model, Guard.default() if guard else None, _console(), question=question, device=device)
+    talk(model, _guard(guard, keywords), _console(), question=question, device=device)
+
+
+def _guard(wanted: bool, keywords: list[Path] | None) -> Guard | None:
+    """The guard with the reader's own words. Raises RecipeError when words come with --no-guard."""
+    from firesteel.core.config import SafetySettings
+    from firesteel.core.errors import RecipeError
+    from firesteel.safety.guard import Guard
+
+    if not wanted and keywords:
+        raise RecipeError("--keywords needs the guard", value="--no-guard", hint="leave one of the two out")
+    return Guard.from_settings(SafetySettings(keywords=tuple(map(str, keywords or ())))) if wanted else None
 
 
 @app.command(epilog="Example: firesteel show runs/quickstart/release")

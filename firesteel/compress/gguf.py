@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,11 @@ def chat_template() -> str:
 
 def _add(writer: GGUFWriter, key: str, value: Any) -> None:
     """One key, typed by its Python type: unsigned 32-bit integers, 32-bit floats."""
-    adders = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
-    if isinstance(value, list):
-        writer.add_array(key, value)
-    else:
-        adders[type(value)](key, value)
+    adders: dict[type, Callable[[str, Any], None]] = {
+        bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string,
+        list: writer.add_array,
+    }  # fmt: skip
+    adders[type(value)](key, value)
 
 
 def _stored(name: str, tensor: Tensor, kind: Kind) -> tuple[np.ndarray, Kind]:

@@ -162,8 +162,8 @@ _EIGHT = re.compile(r"[0-9][0-9 -]{6}")
 _DOTTED = re.compile(r"[0-9]\.[0-9]")
 _PLATES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _PLATE_START = re.compile(f"[{_PLATES}][A-HJ-NP-Z]")
-_FREE = r"(?<![0-9A-Za-z_])(?<![0-9A-Za-z][.,-])"  # not inside a longer number or word ...
-_END = r"(?![0-9A-Za-z_]|[.,-][0-9])"  # ... at either end
+_FREE = r"(?<![0-9A-Za-z_])(?<![0-9A-Za-z][.-])"  # not inside a longer number or word ...
+_END = r"(?![0-9A-Za-z_]|[.-][0-9])"  # ... at either end
 _AREA = r"0(?:10|2[0-9]|[3-9][0-9]{2})"
 
 
@@ -191,7 +191,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "id_card", _EIGHT,
         re.compile(
-            r"(?<![0-9])(?<![0-9][.,])[1-8][0-9]{5}[ -]?(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+            r"(?<![0-9])(?<![0-9]\.)[1-8][0-9]{5}[ -]?(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
             r"[ -]?[0-9]{3}[0-9Xx](?![0-9A-Za-z])"
         ),
         _is_id,
@@ -243,7 +243,7 @@ DETECTORS: tuple[Detector, ...] = (
         "qq", ("qq", "扣扣"),
         re.compile(
             r"(?:qq|扣扣)(?:群|号码?|账号|帐号)?(?:是|为|[:：])?\s?"
-            r"(?P<v>[1-9][0-9]{4,10})(?![0-9A-Za-z@]|[.,][0-9])", re.I,
+            r"(?P<v>[1-9][0-9]{4,10})(?![0-9A-Za-z@]|\.[0-9])", re.I,
         ),
     ),
 )  # fmt: skip

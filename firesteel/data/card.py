@@ -8,11 +8,12 @@ from typing import Any
 
 from firesteel.core import pii
 from firesteel.core.config import DataSettings
+from firesteel.data.filters import INFINITE, describe
 
 
 def write_card(folder: Path, settings: DataSettings, stats: Mapping[str, Any]) -> None:
     """Write the card from the stage's statistics."""
-    sections = (_summary, _sources, _dropped, _changes, _privacy, _limits)
+    sections = (_summary, _sources, _dropped, _changes, _privacy, _rules, _limits)
     text = "# Data card 数据卡\n\n" + "\n".join(section(settings, stats) for section in sections)
     (folder / "data_card.md").write_text(text, encoding="utf-8")
 
@@ -70,6 +71,21 @@ def _privacy(settings: DataSettings, stats: Mapping[str, Any]) -> str:
         rows = ((f"{pii.KINDS[kind][1]} {pii.KINDS[kind][0]}", n) for kind, n in stats["personal_data"].items())
         body = "Replaced by typed placeholders. 以类型占位符替换。\n\n" + _table(("kind 种类", "places 处数"), rows)
     return "## Personal data 个人信息\n\n" + body
+
+
+def _rules(settings: DataSettings, stats: Mapping[str, Any]) -> str:
+    lines = (
+        f"shorter than {settings.min_chars} characters 短于此字数",
+        f"near duplicate from similarity {settings.near_duplicate} 近似重复",
+        "exact duplicate; test question; unreadable 完全重复；考题；无法读取",
+    )  # fmt: skip
+    rows = ((r["language"], r["rule"], r["low"] or "", _bound(r["high"]), r["from_chars"] or "") for r in describe())
+    heads = ("language 语言", "statistic 统计量", "at least 不低于", "at most 不高于", "from characters 起始字数")
+    return "## Rules 规则\n\n" + "".join(f"- {line}\n" for line in lines) + "\n" + _table(heads, rows)
+
+
+def _bound(high: float) -> str:
+    return "" if high == INFINITE else str(high)
 
 
 def _limits(settings: DataSettings, stats: Mapping[str, Any]) -> str:

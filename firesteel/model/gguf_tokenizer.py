@@ -67,8 +67,8 @@ def read_tokenizer(file: GGUF) -> Tokenizer:
         raise ArtefactError("the tokenizer in the GGUF file does not fit together", value=file.path, why=str(e)) from e
     split = pre_tokenizers.Split(Regex(PRE[pre]), behavior="isolated")
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    backend.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_only])  # type: ignore[assignment]
-    backend.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    backend.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_only])
+    backend.decoder = decoders.ByteLevel()
     special = [t for t, k in zip(tokens, kinds, strict=True) if k in (CONTROL, USER_DEFINED)]
     backend.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
     return Tokenizer(backend)

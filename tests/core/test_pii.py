@@ -167,6 +167,18 @@ def test_placeholders_follow_the_language_and_the_value() -> None:
     assert pii.redact("手机13812345678", "another salt")[0] != f"手机[手机:{first}]"
 
 
+def test_a_number_that_a_replacement_uncovers_is_replaced_too() -> None:
+    clean, counts = pii.redact("京A12345.13812345678", SALT)  # after a digit and a point, it could be decimals
+    assert pii.find(clean) == [] and counts == {"plate": 1, "mobile": 1}
+
+
+def test_rows_of_a_table_without_spaces() -> None:
+    row = "张三,13812345678,11010519491231002X,6222021234567890128,zhang@example.com,010-62345678,京A12345"
+    for line in (row, row.replace(",", "\t"), row.replace(",", "|"), row.replace(",", ";"), row.replace(",", "、")):
+        kinds = [f.kind for f in pii.find(line)]
+        assert kinds == ["mobile", "id_card", "bank_card", "email", "landline", "plate"]
+
+
 def test_nothing_is_left_after_redaction() -> None:
     rng = random.Random(9)
     text = "；".join(s.format(make(rng)) for make, sentences in POSITIVES.values() for s in sentences)

@@ -150,6 +150,7 @@ def test_the_card_names_sources_licences_and_figures(tmp_path: Path, sources: tu
         "test question",
         "身份证",
         "数据卡",
+        "| zh | stop words | 2 |  | 200 |",
         str(stats["in"]),
         ".pdf 1",
     ):
@@ -189,13 +190,16 @@ def test_garbage_bytes_end_in_documents_or_reasons(tmp_path: Path) -> None:
     assert counts["in"] >= 63 and counts["dropped"]["unreadable"] > 10
 
 
-@pytest.mark.parametrize("damage", ["lose", "double", "counts", "cut"])
+@pytest.mark.parametrize("damage", ["lose", "double", "counts", "lie", "cut"])
 def test_a_changed_artefact_is_noticed(tmp_path: Path, sources: tuple[str, ...], damage: str) -> None:
     out = tmp_path / "out"
     run(out, sources)
     records = list(read_documents(out, "heldout"))
-    if damage == "counts":
-        counts = json.loads((out / "counts.json").read_text())
+    counts = json.loads((out / "counts.json").read_text())
+    if damage == "lie":
+        (out / "counts.json").write_text(json.dumps(counts | {"heldout": counts["heldout"] + 1}))
+        write_lines(out / "heldout.jsonl.zst", [*records, records[1]])
+    elif damage == "counts":
         (out / "counts.json").write_text(json.dumps(counts | {"kept": counts["kept"] + 1}))
     elif damage == "cut":
         part = out / "part-00000.jsonl.zst"
