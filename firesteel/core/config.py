@@ -125,7 +125,11 @@ class SftSettings(OptimSettings):
     batch_size: int = Field(64, ge=1, description="conversations a step")
     tasks: tuple[str, ...] = Field(("arithmetic", "word-problems"), description="task names, mixed evenly")
     sources: tuple[str, ...] = Field((), description="jsonl files of {messages: [...]}, mixed in as one more task")
-    max_tokens: int = Field(256, ge=16, description="longer conversations are dropped, and counted")
+    max_tokens: int = Field(256, ge=16, description="longer conversations are left out")
+    replay: int = Field(
+        2, ge=0, description="windows of documents learnt beside each batch, against forgetting; 0 = none"
+    )
+    replay_weight: float = Field(0.3, ge=0, description="weight of their loss")
     mtp_weight: float = Field(0.1, ge=0)
 
 
@@ -161,7 +165,9 @@ class EvalSettings(Table):
     tasks: tuple[str, ...] = ("arithmetic", "word-problems")
     samples: int = Field(1000, ge=1, description="questions a task")
     max_new_tokens: int = Field(128, ge=4)
-    temperature: float = Field(1.0, ge=0, description="as the server samples by default; greedy decoding is judged, too")
+    temperature: float = Field(
+        1.0, ge=0, description="as the server samples by default; greedy decoding is judged, too"
+    )
     perplexity_tokens: int = Field(20_000, ge=100, description="held-out tokens to judge")
 
 

@@ -23,6 +23,11 @@ def _data_settings(recipe: Recipe) -> dict[str, Any]:
     return settings | {"eval_tasks": list(recipe.eval.tasks), "eval_samples": recipe.eval.samples}
 
 
+def _vocabulary(recipe: Recipe) -> dict[str, Any]:
+    """What decides the tokenizer: its table and the tasks whose text it sees."""
+    return _part("tokenizer")(recipe) | {"tasks": list(recipe.sft.tasks)}  # type: ignore[no-any-return]
+
+
 def _sources(recipe: Recipe) -> dict[str, str]:
     from firesteel.data.read import source_hashes
 
@@ -52,14 +57,14 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("data", "documents", (), ("core", "data", "tasks"), _data_settings, material.data, _sources),
-        Stage("tokenizer", "tokenizer", ("data",), ("core", "data", "tasks"), _part("tokenizer", "sft"), material.tokenizer),
+        Stage("tokenizer", "tokenizer", ("data",), ("core", "data", "tasks"), _vocabulary, material.tokenizer),
         Stage("tokens", "tokens", ("data", "tokenizer"), ("core", "data"), _part("tokens"), material.tokens),
         Stage(
             "pretrain", "model", ("tokenizer", "tokens"), ("core", "kernels", "model", "train"), _part("model", "pretrain"),
             training.pretrain, _machine,
         ),
         Stage(
-            "sft", "model", ("pretrain",), _TRAIN, _part("model", "sft"), training.sft,
+            "sft", "model", ("tokens", "pretrain"), _TRAIN, _part("model", "pretrain", "sft"), training.sft,
             lambda recipe: _machine(recipe) | _files(recipe.sft.sources),
         ),
         Stage("grpo", "model", ("sft",), _TRAIN, _part("model", "grpo"), training.grpo, _machine),

@@ -49,7 +49,13 @@ def sft(job: Job) -> None:
     streams = [_task_stream(get_task(name).problem, recipe.seed) for name in recipe.sft.tasks]
     if recipe.sft.sources:
         streams.append(_file_stream(read_conversations(recipe.sft.sources)))
-    objective = Sft(model, tokenizer, streams, recipe.sft, seed=recipe.seed, aux_weight=recipe.model.seq_aux_alpha)
+    alpha = recipe.model.seq_aux_alpha
+    replay = None
+    if recipe.sft.replay:  # the documents again, from another place in their order than pretraining's
+        text = recipe.pretrain.model_copy(update={"batch_size": recipe.sft.replay, "mtp_weight": 0.0})
+        shards = TokenShards(job.input("tokens") / "train")
+        replay = Pretrain(model, shards, text, seed=recipe.seed + 1, aux_weight=alpha)
+    objective = Sft(model, tokenizer, streams, recipe.sft, seed=recipe.seed, aux_weight=alpha, replay=replay)
     _loop(job, recipe.sft, recipe.sft.steps, recipe.model.bias_update_speed).run(model, objective)
     _save(job, model, job.input("pretrain"), "supervised fine-tuning on worked problems")
 

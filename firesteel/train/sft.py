@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: the model learns what the assistant says, and nothing else."""
+"""Supervised fine-tuning: the model learns what the assistant says; a little replayed text keeps what it learnt before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from firesteel.core.config import SftSettings
 from firesteel.core.errors import SourceError
 from firesteel.core.tokenizer import Message, Rendered, Tokenizer
 from firesteel.model.transformer import Transformer
-from firesteel.train.loop import Piece
+from firesteel.train.loop import Objective, Piece
 from firesteel.train.losses import next_token_loss
 
 Conversations = Callable[[int], Sequence[Message]]  # number -> messages; an endless, seeded stream
@@ -20,14 +20,14 @@ WINDOW = 8  # steps whose conversations are sorted by length together, so that r
 
 
 class Sft:
-    """Batches drawn evenly from several streams of conversations."""
+    """Batches drawn evenly from several streams of conversations, with windows of documents beside them (`replay`)."""
 
     def __init__(
         self, model: Transformer, tokenizer: Tokenizer, streams: Sequence[Conversations], settings: SftSettings, *,
-        seed: int, aux_weight: float,
+        seed: int, aux_weight: float, replay: Objective | None = None,
     ) -> None:  # fmt: skip
         self.model, self.tokenizer, self.streams, self.settings = model, tokenizer, streams, settings
-        self.seed, self.aux_weight = seed, aux_weight
+        self.seed, self.aux_weight, self.replay = seed, aux_weight, replay
         self._cached: tuple[int, list[list[Rendered]]] = (-1, [])
 
     def pieces(self, step: int) -> Iterator[Piece]:
@@ -38,6 +38,11 @@ class Sft:
         tokens, learn = pad(self._cached[1][place], self.tokenizer.pad_id)
         device = self.model.rope.device
         s = self.settings
+        for piece in self.replay.pieces(step) if self.replay else ():
+            assert piece.loss is not None
+            yield Piece(
+                s.replay_weight * piece.loss, piece.tokens, {"replay_loss": piece.metrics["loss"]}, update=False
+            )
         loss, parts = next_token_loss(self.model, tokens.to(device), learn.to(device), s.mtp_weight, self.aux_weight)
         yield Piece(loss, tokens.numel(), parts)
 

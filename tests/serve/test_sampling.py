@@ -62,6 +62,16 @@ def test_the_token_is_the_inverse_of_the_cumulative_sum(V: int, seed: int, u: fl
     assert before - 1e-5 <= u <= cdf[token] + 1e-5
 
 
+def test_rounding_never_leads_past_the_last_token_with_weight() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(3000, 1000, generator=generator)
+    weights[:, 700:] = 0.0
+    tokens = inverse_cdf(weights, chunk_sums(weights), torch.full((3000,), 1 - 2.0**-24))
+    assert weights.gather(1, tokens[:, None]).min() > 0 and tokens.max() < 700
+    tokens = inverse_cdf(weights, chunk_sums(weights), torch.zeros(3000))
+    assert tokens.max() == 0
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
 def test_frequencies_follow_the_softmax(temperature: float) -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0, -30.0]]).repeat(20_000, 1)

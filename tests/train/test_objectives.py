@@ -209,3 +209,20 @@ def test_learning_rate_warms_up_then_falls_to_its_floor():
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0] and rates[4] == 1.0
     assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
     assert learning_rate(20, s, 20) == pytest.approx(0.1) and math.isclose(rates[12], 0.55)
+
+
+def test_replayed_text_is_learnt_beside_each_batch_in_one_update(tmp_path, model):
+    write_shards(tmp_path, [list(range(3, 59)) * 4], vocab_size=60, shard_tokens=1000)
+    settings = SftSettings(batch_size=2, replay_weight=0.5, mtp_weight=0.0)
+    text = Pretrain(
+        model,
+        TokenShards(tmp_path),
+        PretrainSettings(sequence_length=16, batch_size=2, mtp_weight=0.0),
+        seed=1,
+        aux_weight=0.0,
+    )
+    sft = Sft(model, Words(), [lambda i: [{"ids": [1, 7, 8, 2]}]], settings, seed=0, aux_weight=0.0, replay=text)
+    replayed, own = sft.pieces(0)
+    (alone,) = text.pieces(0)
+    torch.testing.assert_close(replayed.loss, 0.5 * alone.loss)
+    assert (replayed.update, own.update) == (False, True) and replayed.metrics == {"replay_loss": alone.metrics["loss"]}
