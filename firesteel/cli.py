@@ -58,6 +58,14 @@ class Format(StrEnum):
     gguf = "gguf"
 
 
+class Dtype(StrEnum):
+    """How `export` stores numbers in a GGUF file."""
+
+    f32 = "f32"
+    f16 = "f16"
+    q8_0 = "q8_0"
+
+
 def main() -> None:
     """Run the command line. Every exception ends here, as a message on stderr and an exit code."""
     try:
@@ -240,12 +248,12 @@ def run(
     )
 
 
-@app.command("import", epilog="Example: firesteel import downloads/tiny-llama models/tiny-llama")
+@app.command("import", epilog="Example: firesteel import downloads/some-model models/some-model")
 def import_(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A Hugging Face folder of a DeepSeek-V3 model.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The model folder to make.")],
 ) -> None:
-    """Read somebody else's weights into a model folder. Pickled weights are refused."""
+    """Read weights from elsewhere into a model folder. Pickled weights are refused."""
     _before_torch()
     from firesteel.stages import import_model
 
@@ -258,12 +266,14 @@ def export(
     model: Model,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder (hf) or file (gguf) to make.")],
     format: Annotated[Format, typer.Option("--format", help="Hugging Face folder, or GGUF file.")],
+    dtype: Annotated[Dtype, typer.Option("--dtype", help="How a GGUF file stores the weights.")] = Dtype.f32,
+    mtp: Annotated[bool, typer.Option("--mtp", help="Keep the multi-token prediction module in a GGUF file.")] = False,
 ) -> None:
     """Write a model in a layout that other software reads; the result is loaded again and compared."""
     _before_torch()
     from firesteel.compress.export import export as write
 
-    write(model, out, format.value)
+    write(model, out, format.value, dtype=dtype.value, mtp=mtp)
     _console(stderr=True).print(f"exported: {out}")
 
 

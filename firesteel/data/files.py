@@ -73,7 +73,7 @@ def _remote(url: str) -> list[File]:
         fs, root = fsspec.core.url_to_fs(url)
         names = sorted(fs.find(root)) if fs.isdir(root) else [root] if fs.exists(root) else []
     except (ImportError, ValueError, OSError) as e:
-        hint = "s3:// needs the package s3fs, gs:// needs gcsfs; see fsspec's list of file systems"
+        hint = "https:// needs the package aiohttp, s3:// needs s3fs, gs:// needs gcsfs; see fsspec's list"
         raise SourceError("the URL cannot be read", value=url, why=str(e), hint=hint) from e
     if not names:
         raise SourceError("nothing at this URL", value=url)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firesteel.core import pii
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import SourceError
 from firesteel.data.card import write_card
@@ -26,6 +25,7 @@ from firesteel.data.document import Document, Dropped
 from firesteel.data.filters import judge
 from firesteel.data.ngrams import key_text
 from firesteel.data.normalise import TRADITIONAL, normalise
+from firesteel.data.privacy import protect
 from firesteel.data.read import Item, Say, Source, rank, read_source, sources_of
 from firesteel.data.store import HELDOUT, Parts, Spool, check_documents, read_documents, write_counts
 
@@ -159,13 +159,14 @@ class _Dropper:
     """Writes dropped documents, with personal data replaced in them too: they are kept for people to look at."""
 
     def __init__(self, parts: Parts, tally: Tally, redact: bool, seed: int) -> None:
-        self.parts, self.tally, self.redact, self.salt = parts, tally, redact, _salt(seed)
+        self.parts, self.tally, self.redact, self.seed = parts, tally, redact, seed
 
     def __call__(self, verdict: Dropped) -> None:
         verdict.document.text = verdict.document.text.encode("utf-8", "replace").decode()
+        record = verdict.record()
         if self.redact:
-            verdict.document.text, _ = pii.redact(verdict.document.text, self.salt)
-        self.parts.write(verdict.record())
+            protect(record, self.seed)
+        self.parts.write(record)
         self.tally.dropped[verdict.rule] += 1
 
 
@@ -222,14 +223,12 @@ def _hold_out(kept: list[int], spool: Spool, share: float, seed: int, dropped: C
 
 
 def _write(kept: list[int], held: set[int], spool: Spool, folder: Path, redact: bool, seed: int, tally: Tally) -> None:
-    salt = _salt(seed)
     with Parts(folder) as train, Parts(folder, HELDOUT) as heldout:
         for i in kept:
             record = spool[i]
             if redact:
                 with tally.stage("redact", record["text"]) as stage:
-                    record["text"], found = pii.redact(record["text"], salt)
-                    tally.private.update(found)
+                    tally.private.update(protect(record, seed))
                     stage.documents_out += 1
             with tally.stage("write", record["text"]) as stage:
                 (heldout if i in held else train).write(record)
@@ -239,10 +238,6 @@ def _write(kept: list[int], held: set[int], spool: Spool, folder: Path, redact: 
                 tally.heldout_bytes += size
             else:
                 tally.kept_bytes += size
-
-
-def _salt(seed: int) -> str:
-    return f"firesteel-documents-{seed}"
 
 
 def _stats(tally: Tally, sources: list[Source], total: int, kept: int, heldout: int, seconds: float) -> dict[str, Any]:

@@ -1,21 +1,28 @@
-"""The table at the end of a run."""
+"""The tables at the end of a run; they fit 80 columns, for logs and slow lines."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from rich.table import Table
 
-from firesteel.core.stats import Estimate
 from firesteel.stages.stage import Run
+
+COSTS = {
+    "seconds": ("seconds", 1.0),
+    "peak MiB": ("peak_bytes", 2.0**-20),
+    "Wh": ("kwh", 1000.0),
+    "cost": ("cost", 1.0),
+}
 
 
 def print_summary(run: Run) -> None:
-    """Time, memory and money of each stage against its estimate; the models' accuracy; where the report is."""
+    """What each stage took against its estimate; how good the models are; where the report is."""
     ledger = run.folder / "ledger.jsonl"
     if ledger.is_file():
         latest = {r["stage"]: r for r in map(json.loads, ledger.read_text(encoding="utf-8").splitlines())}
-        run.log.console.print(_costs(list(latest.values())))
+        run.log.console.print(_costs(list(latest.values()), run.recipe.machine.currency))
     report = run.folder / "eval" / "report.json"
     if report.is_file():
         run.log.console.print(_quality(json.loads(report.read_text(encoding="utf-8"))))
@@ -24,37 +31,47 @@ def print_summary(run: Run) -> None:
         run.log.say(f"model:  {run.folder / 'release'}")
 
 
-def _costs(records: list[dict]) -> Table:
-    table = Table(title="what it took (estimate → actual)", title_justify="left")
-    for name in ("stage", "seconds", "peak MiB", "Wh", "g CO2e", "cost"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    scale = {"seconds": 1.0, "peak_bytes": 2.0**-20, "kwh": 1000.0, "co2e_g": 1.0, "cost": 1.0}
-    total = dict.fromkeys(scale, 0.0)
+def _costs(records: list[dict[str, Any]], currency: str) -> Table:
+    table = Table(title="\nwhat it took (estimate → actual)", title_justify="left")
+    table.add_column("stage", no_wrap=True)
+    for name in COSTS:
+        table.add_column(f"{name}, {currency}" if name == "cost" else name, justify="right", no_wrap=True)
     for r in records:
-        cells = []
-        for key, factor in scale.items():
-            actual, guess = r["actual"][key] * factor, r.get("estimate") or {}
-            total[key] = max(total[key], actual) if key == "peak_bytes" else total[key] + actual
-            cells.append((f"{guess[key] * factor:.3g} → " if key in guess else "") + f"{actual:.3g}")
+        guess = r.get("estimate") or {}
+        cells = [
+            (f"{guess[key] * scale:.3g} → " if key in guess else "") + f"{r['actual'][key] * scale:.3g}"
+            for key, scale in COSTS.values()
+        ]
         table.add_row(r["stage"], *cells)
-    table.add_row("[bold]all[/bold]", *(f"[bold]{v:.3g}[/bold]" for v in total.values()))
+    both = [
+        [(max if key == "peak_bytes" else sum)([(r.get(side) or {}).get(key, 0.0) * scale for r in records])
+         for key, scale in COSTS.values()]
+        for side in ("estimate", "actual")
+    ]  # fmt: skip
+    table.add_row("[bold]all[/bold]", *(f"[bold]{e:.3g} → {a:.3g}[/bold]" for e, a in zip(*both, strict=True)))
+    carbon = sum(r["actual"]["co2e_g"] for r in records)
+    table.caption = f"{carbon:.2g} g CO2e; energy is {records[-1]['method']}" if records else ""
     return table
 
 
-def _quality(report: dict) -> Table:
-    table = Table(title="held-out accuracy, 95 % interval", title_justify="left")
-    tasks = list(next(iter(report["models"].values()))["tasks"])
-    for name in ("model", *tasks, "all", "greedy", "perplexity"):
-        table.add_column(name)
-    for name, m in report["models"].items():
-        by_task = [_estimate(m["tasks"][t]) for t in tasks]
-        table.add_row(
-            name, *by_task, _estimate(m["all"]), f"{m['greedy']['all']['value']:.1%}", f"{m['perplexity']['value']:.1f}"
-        )
-    gained = report["gains"]["grpo-over-sft"]
-    table.caption = f"gain by reinforcement learning, in pairs: {_estimate(gained)}"
+def _quality(report: dict[str, Any]) -> Table:
+    models = report["models"]
+    tasks = list(next(iter(models.values()))["tasks"])
+    n = next(iter(models.values()))["all"]["n"]
+    heat = report["decoding"]["temperature"]
+    table = Table(title=f"\nheld-out accuracy, %, sampled at temperature {heat:g}, n={n}", title_justify="left")
+    for name in ("model", *tasks, "all [95 %]", "greedy", "perplexity"):
+        table.add_column(name.replace("[", "\\["), justify="left" if name == "model" else "right", no_wrap=True)
+    for name, m in models.items():
+        by_task = [f"{100 * m['tasks'][t]['value']:.1f}" for t in tasks]
+        greedy = f"{100 * m['greedy']['all']['value']:.1f}"
+        table.add_row(name, *by_task, _interval(m["all"]), greedy, f"{m['perplexity']['value']:.1f}")
+    gained, greedily = (report["gains"][f"grpo-over-sft{way}"] for way in ("", "-greedy"))
+    table.caption = (
+        f"gain by reinforcement learning, in pairs: {_interval(gained)} points; greedy {_interval(greedily)}"
+    )
     return table
 
 
-def _estimate(fields: dict) -> str:
-    return str(Estimate(**{k: fields[k] for k in ("value", "low", "high", "n")}))
+def _interval(fields: dict[str, Any]) -> str:
+    return f"{100 * fields['value']:.1f} \\[{100 * fields['low']:.1f}, {100 * fields['high']:.1f}]"

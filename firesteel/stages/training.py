@@ -38,6 +38,10 @@ def pretrain(job: Job) -> None:
     model.to(job.run.device)
     shards = TokenShards(job.input("tokens") / "train")
     objective = Pretrain(model, shards, recipe.pretrain, seed=recipe.seed, aux_weight=recipe.model.seq_aux_alpha)
+    if objective.length < recipe.pretrain.sequence_length:
+        job.run.log.say(
+            f"  [yellow]only {len(shards)} tokens of text: sequences are {objective.length} tokens long[/yellow]"
+        )
     _loop(job, recipe.pretrain, recipe.pretrain.steps, recipe.model.bias_update_speed).run(model, objective)
     _save(job, model, job.input("tokenizer"), "pretrained from nothing on the run's documents")
 

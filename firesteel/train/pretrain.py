@@ -15,6 +15,9 @@ from firesteel.train.loop import Piece
 from firesteel.train.losses import next_token_loss
 
 
+SHORTEST = 16  # tokens; less than this teaches nothing
+
+
 class Pretrain:
     """Windows of the token stream in a seeded order, each seen once before any is seen again.
 
@@ -25,12 +28,13 @@ class Pretrain:
         self, model: Transformer, shards: TokenShards, settings: PretrainSettings, *, seed: int, aux_weight: float
     ) -> None:
         self.model, self.shards, self.settings, self.seed, self.aux_weight = model, shards, settings, seed, aux_weight
-        self.windows = len(shards) // settings.sequence_length
-        if self.windows < 1:
+        self.length = min(settings.sequence_length, len(shards))  # a very small corpus is one short window
+        if self.length < SHORTEST:
             raise SourceError(
-                "too little text to train on", value=f"{len(shards)} tokens",
-                why=f"one sequence takes {settings.sequence_length}", hint="add documents, or shorten pretrain.sequence_length",
+                "too little text to train on", value=f"{len(shards)} tokens", why=f"even {SHORTEST} are not there",
+                hint="add documents; 'dropped/' beside them says what was left out, and why",
             )  # fmt: skip
+        self.windows = len(shards) // self.length
         self._order = (-1, np.empty(0, dtype=np.int64))
 
     def pieces(self, step: int) -> Iterator[Piece]:
@@ -47,5 +51,4 @@ class Pretrain:
         epoch, place = divmod(number, self.windows)
         if self._order[0] != epoch:
             self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(self.windows))
-        length = self.settings.sequence_length
-        return self.shards.slice(int(self._order[1][place]) * length, length)
+        return self.shards.slice(int(self._order[1][place]) * self.length, self.length)

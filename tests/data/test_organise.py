@@ -113,6 +113,16 @@ def test_personal_data_is_nowhere_in_the_artefact(tmp_path: Path, sources: tuple
     assert any(PRIVATE[0] in text for text in raw)
 
 
+def test_personal_data_in_names_and_meta_goes_too(tmp_path: Path) -> None:
+    folder = write(tmp_path / "docs", {f"病历{ALSO_PRIVATE}.txt": chinese(1), "b.txt": chinese(2)})
+    meta = {"patient": {"phone": [PRIVATE[1]]}, "page": 3, PRIVATE[2]: None}
+    write_lines(folder / "c.jsonl", [{"text": chinese(3), "meta": meta}, {"text": "短", "meta": meta}])
+    run(tmp_path / "out", (str(folder),))
+    records = [r for split in ("train", "heldout", "dropped") for r in read_documents(tmp_path / "out", split)]  # type: ignore[arg-type]
+    written = json.dumps(records, ensure_ascii=False)
+    assert not any(value in written for value in (*PRIVATE, ALSO_PRIVATE)) and '"page": 3' in written
+
+
 def test_the_same_recipe_gives_the_same_bytes_and_another_seed_another_split(
     tmp_path: Path, sources: tuple[str, ...]
 ) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from rich.console import Console
 
 from firesteel.core.errors import ArtefactError, FiresteelError, MachineError
 from firesteel.serve.chat import chat
+from firesteel.serve.engine import Engine
 from firesteel.serve.listener import listen
 from firesteel.serve.openai import serve, serving
 from tests.serve.api import LESSONS, WordGuard, http
@@ -74,6 +78,31 @@ def test_sigterm_ends_the_server_well(folder: Path) -> None:
         server.send_signal(signal.SIGTERM)
         _, errors = server.communicate(timeout=60)
     assert server.returncode == 0 and "Traceback" not in errors, errors
+
+
+def test_a_dead_engine_ends_the_server_with_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Engine) -> None:
+        raise RuntimeError("the cosmic ray")
+
+    monkeypatch.setattr(Engine, "step", broken)
+    monkeypatch.setattr("firesteel.serve.openai.LINGER", 0.0)
+    out = console()
+    statuses: list[int] = []
+
+    def ask() -> None:
+        while "http://" not in printed(out):
+            time.sleep(0.01)
+        root = re.search(r"http://[\d.:]+", re.sub(r"\x1b\[[\d;]*m", "", printed(out)))
+        assert root
+        question = {"model": "tiny-fire", "messages": [{"role": "user", "content": "count"}]}
+        statuses.append(http().post(f"{root[0]}/v1/chat/completions", json=question).status_code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with pytest.raises(FiresteelError, match="the engine died") as e:
+        serve(folder, port=0, console=out)
+    asking.join()
+    assert statuses == [500] and "cosmic ray" in e.value.why and e.value.exit_code == 1
 
 
 def console() -> Console:
