@@ -11,7 +11,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INSTALL_ARGS ?=
-QUESTION ?= 37 + 58 = ?
+# a question of the test split: no training batch ever held it
+QUESTION ?= 48 + 77 = ?
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt

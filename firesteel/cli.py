@@ -250,7 +250,10 @@ def run(
 
 @app.command("import", epilog="Example: firesteel import downloads/some-model models/some-model")
 def import_(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="A Hugging Face folder of a DeepSeek-V3 model.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="A Hugging Face folder of a DeepSeek-V3 model, or a GGUF file (deepseek2)."),
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The model folder to make.")],
 ) -> None:
     """Read weights from elsewhere into a model folder. Pickled weights are refused."""
@@ -335,7 +338,7 @@ def serve(
     listen(model, host=host, port=port, keys=keys, guard=rules, name=name, device=device, console=_console())
 
 
-@app.command(epilog='Example: firesteel chat runs/quickstart/release --question "37 + 58 = ?"')
+@app.command(epilog='Example: firesteel chat runs/quickstart/release --question "48 + 77 = ?"')
 def chat(
     model: Model,
     question: Annotated[

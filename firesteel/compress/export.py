@@ -63,7 +63,7 @@ def _to_gguf(folder: Path, out: Path, dtype: str, mtp: bool, say: Say) -> dict[s
     """One file for llama.cpp, written beside its place, read back and compared, and only then renamed."""
     model, tokenizer = load_model(folder), Tokenizer.load(folder)
     if model.mtp and not mtp:
-        say("left out: the multi-token prediction module (it only drafts tokens; keep it with mtp=True)")
+        say("left out: the multi-token prediction module (it only drafts tokens; keep it with --mtp)")
         model = main_model(model)
     temporary = out.with_name(f".{out.name}.partial")
     try:

@@ -161,6 +161,14 @@ def learning(shape: Shape, rows: int, length: int, targets: int) -> Work:
     return Work(linear + scores, FLOAT * elements, 160 * layers + moe * (68 + 5.7 * busy) + 121 * mtp)
 
 
+def kept_bytes(shape: Shape, tokens: int, targets: int) -> float:
+    """Memory that a forward pass over `tokens` keeps for the backward pass; measured on nine shapes, 6 % off at worst."""
+    s = shape
+    layers = s.num_hidden_layers + s.num_nextn_predict_layers
+    per_token = layers * (27 * s.hidden_size + 7 * s.num_attention_heads * s.qk_head_dim)
+    return FLOAT * (per_token * tokens + 2.9 * (1 + s.num_nextn_predict_layers) * s.vocab_size * targets)
+
+
 def updating(shape: Shape, optimiser: str) -> Work:
     """One optimiser step: gradient norm, clipping, and AdamW or Muon (five Newton-Schulz steps a hidden matrix)."""
     s, counts = shape, parameters(shape)

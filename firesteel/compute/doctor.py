@@ -19,7 +19,6 @@ from firesteel.compute.machine import facts
 GIB = 1 << 30
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 EXTRAS = {  # optional package -> (what it is for, how to get it)
-    "ray": ("running a recipe's stages on a cluster", "pip install 'firesteel[cluster]'"),
     "playwright": ("the chat page's browser test", "pip install 'firesteel[test]'"),
 }
 

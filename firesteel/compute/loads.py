@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from firesteel.compute.count import FLOAT, Shape, Work, extending, learning, parameters, updating
+from firesteel.compute.count import FLOAT, Shape, Work, extending, kept_bytes, learning, parameters, updating
 from firesteel.core.config import OptimSettings, Recipe
 
 CALIBRATION = {
@@ -24,6 +24,7 @@ CALIBRATION = {
     "prompt": 18.0,
     "answer": 43.0,
     "longest_answer": 92.0,
+    "groups_that_differ": 0.5,  # share of the answers that reinforcement learning learns from
     "padding": 1.06,  # rows of a batch are sorted by length, so little is padded
     "bytes_per_token": 3.3,  # of clean Chinese and English text, vocabulary 2048
     # Plain Python, in units of measure.text_seconds.
@@ -36,7 +37,7 @@ CALIBRATION = {
     "release": 50.0,  # gates, cards, hashes
     # Bytes.
     "process": 420e6,  # Python, torch and the tokenizer, before any model
-    "kept_activations": 0.42,  # share of the traffic of a forward pass that waits in memory for the backward pass
+    "trainer": 50e6,  # what the first training step loads
     "text_memory": 12.0,  # bytes held for each byte of text while it is cleaned
 }
 
@@ -45,6 +46,7 @@ SOURCE_BYTES = {  # of the text in packages, as read; others are taken for ASSUM
 }  # fmt: skip
 ASSUMED_BYTES = 10e6
 DECODED_TOGETHER = 512  # answers that evaluation decodes at a time
+ROWS = 64  # answers that reinforcement learning takes through the model at a time
 
 
 @dataclass(frozen=True)
@@ -100,31 +102,35 @@ def _tokens(recipe: Recipe, raw: float) -> Load:
     return Load(Work(), CALIBRATION["encode_mb"] * raw / 1e6, CALIBRATION["process"] + 20 * raw, tokens, how)
 
 
-def _training_memory(shape: Shape, settings: OptimSettings, rows: int, length: float, targets: float) -> float:
-    """Weights, gradients, optimiser state, and what the backward pass waits for; on top of the process."""
+def _training_memory(shape: Shape, settings: OptimSettings, tokens: float, targets: float) -> float:
+    """The process, weights, gradients, optimiser state, and what the backward pass waits for."""
     counts = parameters(shape)
-    everything = counts.total + counts.mtp
     slots = 3 if settings.optimiser == "muon" else 4
-    forward = learning(shape, rows, round(length), round(targets)).traffic / 3
-    return CALIBRATION["process"] + FLOAT * slots * everything + CALIBRATION["kept_activations"] * forward
+    state = FLOAT * slots * (counts.total + counts.mtp)
+    return CALIBRATION["process"] + CALIBRATION["trainer"] + state + kept_bytes(shape, round(tokens), round(targets))
 
 
 def _pretrain(recipe: Recipe, raw: float) -> Load:
     s, shape = recipe.pretrain, shape_of(recipe)
     tokens = s.batch_size * s.sequence_length
     one = learning(shape, s.batch_size, s.sequence_length, tokens) + updating(shape, s.optimiser)
-    memory = _training_memory(shape, s, s.batch_size, s.sequence_length, tokens)
+    memory = _training_memory(shape, s, tokens, tokens)
     return Load(one * s.steps, 0, memory, tokens * s.steps, f"{s.steps} steps x {_cost(one)} (6 N + attention a token)")
 
 
 def _sft(recipe: Recipe, raw: float) -> Load:
-    s, shape = recipe.sft, _without_mtp(shape_of(recipe), recipe.sft.mtp_weight)
+    s, shape = recipe.sft, shape_of(recipe)
     length = min(CALIBRATION["conversation"] * CALIBRATION["padding"], s.max_tokens)
     targets = s.batch_size * length * CALIBRATION["answer"] / CALIBRATION["conversation"]
-    one = learning(shape, s.batch_size, round(length), round(targets)) + updating(shape, s.optimiser)
-    memory = _training_memory(shape, s, s.batch_size, length, targets)
-    tokens = s.batch_size * length * s.steps
-    return Load(one * s.steps, 0, memory, tokens, f"{s.steps} steps x {_cost(one)}; {length:.0f} tokens a conversation")
+    own = _without_mtp(shape, s.mtp_weight)
+    one = learning(own, s.batch_size, round(length), round(targets)) + updating(shape, s.optimiser)
+    replayed = s.replay * recipe.pretrain.sequence_length
+    if replayed:
+        one = one + learning(_without_mtp(shape, 0), s.replay, recipe.pretrain.sequence_length, replayed)
+    memory = _training_memory(own, s, s.batch_size * length, targets)
+    tokens = s.batch_size * length + replayed
+    how = f"{s.steps} steps x {_cost(one)}; {length:.0f} tokens a conversation, {replayed} replayed"
+    return Load(one * s.steps, 0, memory, tokens * s.steps, how)
 
 
 def _sampling(shape: Shape, rows: int, limit: int) -> tuple[Work, float, float]:
@@ -143,11 +149,12 @@ def _grpo(recipe: Recipe, raw: float) -> Load:
     sampled, made, python = _sampling(shape, rows, s.max_new_tokens)
     length, answer = CALIBRATION["prompt"] + made / rows, made / rows
     plain = _without_mtp(shape, 0)
-    learnt = learning(plain, 64, round(length * CALIBRATION["padding"]), round(64 * answer)) * (rows / 64)
+    share = rows / ROWS * CALIBRATION["groups_that_differ"]
+    learnt = learning(plain, ROWS, round(length * CALIBRATION["padding"]), round(ROWS * answer)) * share
     if s.kl_weight:
         learnt = learnt * (4 / 3)  # one more forward, of the model that the penalty is taken against
     one = sampled + learnt + updating(plain, s.optimiser) * s.minibatches
-    memory = _training_memory(plain, s, 64, length, 64 * answer) + _cache(shape, rows, s.max_new_tokens)
+    memory = _training_memory(plain, s, ROWS * length, ROWS * answer) + _cache(shape, rows, s.max_new_tokens)
     python += rows * CALIBRATION["judged_answer"]
     how = f"{s.steps} steps x (sampling {_cost(sampled)} + learning {_cost(learnt)})"
     return Load(one * s.steps, python * s.steps, memory, (rows * length + made) * s.steps, how)

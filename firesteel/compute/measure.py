@@ -24,8 +24,11 @@ from firesteel.core.config import MachineSettings
 
 SECONDS = 0.25  # for each of the benchmarks
 DEPTH = 10  # layers of the chain
-OPERATIONS = 356  # that a pass through the chain starts, forward and backward
-PER_ELEMENT, PER_SQUARE = 638.0, 115.0  # floats that it reads and writes, by rows x width and by width x width
+STARTED = {True: 360, False: 280}  # operations that a pass through the chain starts, with products and without
+TRAFFIC = {
+    True: (639.0, 117.0),
+    False: (480.0, 0.0),
+}  # floats it reads and writes, by rows x width and by width x width
 
 
 def best(work: Callable[[], Any]) -> float:
@@ -55,13 +58,18 @@ def read_rate(megabytes: int = 256) -> float:
     return x.nbytes / best(lambda: x.sum())
 
 
-def chain(rows: int, width: int) -> Callable[[], None]:
-    """Forward and backward through DEPTH layers of the operations of a language model's block, on [rows, width]."""
-    weights = [torch.full((width, width), 0.01, requires_grad=True) for _ in range(2)]
+def chain(rows: int, width: int, *, products: bool) -> Callable[[], None]:
+    """Forward and backward through DEPTH layers of the operations of a language model's block, on [rows, width].
+
+    Without `products` the two linear maps of each layer are left out, and memory traffic remains.
+    """
+    weights = [torch.full((width, width), 0.01, requires_grad=True) for _ in range(2 if products else 0)]
     gain, x = torch.ones(width, requires_grad=True), torch.linspace(-1, 1, rows * width).view(rows, width)
 
     def layer(h: Tensor) -> Tensor:
         n = F.rms_norm(h, (width,), gain, 1e-6)
+        if not products:
+            return h + F.silu(n) * n
         return h + F.linear(F.silu(F.linear(n, weights[0])) * n, weights[1])
 
     def run() -> None:
@@ -75,14 +83,10 @@ def chain(rows: int, width: int) -> Callable[[], None]:
     return run
 
 
-def chain_flops(rows: int, width: int) -> float:
-    """Floating-point operations of a pass through the chain: two products a layer, three times."""
-    return DEPTH * 2 * 6 * rows * width * width
-
-
-def chain_traffic(rows: int, width: int) -> float:
+def chain_traffic(rows: int, width: int, *, products: bool) -> float:
     """Bytes that a pass through the chain reads and writes (a test traces it and compares)."""
-    return 4 * (PER_ELEMENT * rows * width + PER_SQUARE * width * width)
+    per_element, per_square = TRAFFIC[products]
+    return 4 * (per_element * rows * width + per_square * width * width)
 
 
 def text_seconds() -> float:
@@ -103,13 +107,12 @@ def measure(threads: int) -> dict[str, Any]:
     set_up(MachineSettings(device="cpu", threads=threads), 0)
     began, busy, own = time.perf_counter(), proc.busy_seconds(), time.process_time()
     fp32 = product_rate(torch.float32)
-    operation = best(chain(16, 64)) / OPERATIONS
-    rows, width = 2048, 192
-    large = best(chain(rows, width))
-    rest = large - chain_flops(rows, width) / fp32 - OPERATIONS * operation
+    operation = best(chain(16, 64, products=True)) / STARTED[True]
+    rows, width = 4096, 256
+    rest = best(chain(rows, width, products=False)) - STARTED[False] * operation
     found = {
         "fp32_flops": fp32, "bf16_flops": product_rate(torch.bfloat16), "read_bytes": read_rate(),
-        "traffic_bytes": chain_traffic(rows, width) / max(rest, 0.1 * large), "operation_seconds": operation,
+        "traffic_bytes": chain_traffic(rows, width, products=False) / rest, "operation_seconds": operation,
         "python_seconds": text_seconds(), "watts": 0.0, "threads": threads, "measured": "here",
     }  # fmt: skip
     taken = max(0.0, proc.busy_seconds() - busy - (time.process_time() - own))

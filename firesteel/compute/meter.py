@@ -64,6 +64,7 @@ class Measurement:
         self._meter, self._before, self._carry = meter, before, carry
         self._energy = meter.energy()
         self._start, self._cpu_start = meter.clock(), self._cpu()
+        proc.return_freed_memory()
         self._own_peak = proc.reset_peak()  # the kernel's record catches peaks between two samples
         self._peak, self._lock = 0, threading.Lock()
         self._now = Spent(runs=1)

@@ -6,6 +6,7 @@ Every function returns None (or nothing) where the system does not tell, so that
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,13 @@ def cpu_seconds(pid: int) -> float:
         return sum(os.times()[:4]) if pid == os.getpid() else 0.0
     numbers = text.rpartition(")")[2].split()  # from field 3 on; the name before it may hold spaces
     return sum(int(ticks) for ticks in numbers[11:15]) / TICK
+
+
+def return_freed_memory() -> None:
+    """Ask glibc to give what is freed back to the system, so that a peak measured from now on is about what is used."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def reset_peak() -> bool:

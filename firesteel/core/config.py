@@ -152,6 +152,9 @@ class GrpoSettings(OptimSettings):
     clip_high: float = Field(0.28, gt=0, description="epsilon above: ratio <= 1 + clip_high (DAPO's clip-higher)")
     kl_weight: float = Field(0.0, ge=0, description="beta of the k3 KL penalty against the model it started from")
     minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
+    credit: Literal["step", "answer"] = Field(
+        "step", description="what is compared within a group: each step, or whole answers"
+    )
     format_reward: float = Field(0.1, ge=0, description="reward for a well-formed <think>...</think>answer")
     max_logprob_gap: float = Field(
         0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token"

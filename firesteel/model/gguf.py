@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from firesteel.compute.count import Shape, parameters
 from firesteel.core.errors import ArtefactError
 from firesteel.model.config import ModelConfig
 from firesteel.model.gguf_file import GGUF, open_gguf
@@ -18,6 +20,8 @@ from firesteel.model.weights import save_model, to_hf
 FIXED = (  # key, its value where it is absent, the only one that this implementation computes
     ("expert_gating_func", 1, SIGMOID), ("expert_weights_norm", False, True), ("rope.scaling.type", "none", "none"),
 )  # fmt: skip
+MAX_CONTEXT = 1 << 24  # positions; the rotary table of a file that claims more is not made
+MAY_BE_ZERO = ("first_k_dense_replace", "num_nextn_predict_layers", "bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def import_gguf(path: Path | str, folder: Path) -> Transformer:
@@ -27,26 +31,41 @@ def import_gguf(path: Path | str, folder: Path) -> Transformer:
     """
     file = open_gguf(path)
     tokenizer, model = read_tokenizer(file), load_gguf(file)
+    if tokenizer.vocab_size > model.config.vocab_size:
+        why = f"{tokenizer.vocab_size} tokens, {model.config.vocab_size} rows in the model's tables"
+        raise ArtefactError("the tokenizer does not belong to the model", value=file.path, why=why)
     save_model(folder, model)
     tokenizer.save(folder)
     return model
 
 
 def config_of(file: GGUF) -> ModelConfig:
-    """The model's shape from the file's keys. Raises ArtefactError for what this implementation does not compute."""
+    """The model's shape from the file's keys. Raises ArtefactError for what is damaged, or not computed by this version."""
+    for name, absent, value in FIXED:
+        found = file.keys.get(f"{ARCHITECTURE}.{name}", absent)
+        if found != value:
+            why = f"only {value!r} is"
+            raise ArtefactError("this model's architecture is not supported", value=f"{name} = {found!r}", why=why)
+    try:
+        config = _config(file)
+        counts = parameters(Shape.of(dataclasses.asdict(config)))
+    except (AssertionError, TypeError, ValueError, ZeroDivisionError) as e:
+        raise ArtefactError("the keys of the GGUF file do not fit together", value=file.path, why=str(e)) from e
+    if counts.total + counts.mtp > file.size or config.max_position_embeddings > MAX_CONTEXT:
+        why = f"{counts.total + counts.mtp:,} weights and {config.max_position_embeddings:,} positions"
+        raise ArtefactError("the keys describe a larger model than the GGUF file holds", value=file.path, why=why)
+    return config
 
+
+def _config(file: GGUF) -> ModelConfig:
     def key(name: str) -> Any:
         return file.need(f"{ARCHITECTURE}.{name}")
 
     def option(name: str, default: Any) -> Any:
         return file.keys.get(f"{ARCHITECTURE}.{name}", default)
 
-    for name, absent, value in FIXED:
-        if option(name, absent) != value:
-            found = f"{name} = {option(name, absent)!r}"
-            raise ArtefactError("this model's architecture is not supported", value=found, why=f"only {value!r} is")
     mtp, rope = option("nextn_predict_layers", 0), key("rope.dimension_count")
-    return ModelConfig(
+    config = ModelConfig(
         vocab_size=key("vocab_size"), hidden_size=key("embedding_length"), num_hidden_layers=key("block_count") - mtp,
         num_attention_heads=key("attention.head_count"), q_lora_rank=option("attention.q_lora_rank", 0) or None,
         kv_lora_rank=key("attention.kv_lora_rank"), qk_nope_head_dim=key("attention.key_length_mla") - rope,
@@ -62,6 +81,11 @@ def config_of(file: GGUF) -> ModelConfig:
         bos_token_id=file.need("tokenizer.ggml.bos_token_id"), eos_token_id=file.need("tokenizer.ggml.eos_token_id"),
         pad_token_id=file.keys.get("tokenizer.ggml.padding_token_id", 0),
     )  # fmt: skip
+    sizes = [
+        v for n, v in dataclasses.asdict(config).items() if n not in MAY_BE_ZERO and not isinstance(v, float | bool)
+    ]
+    assert all(isinstance(v, int) and v > 0 for v in sizes if v is not None), "a size is not a positive number"
+    return config
 
 
 def load_gguf(file: GGUF) -> Transformer:

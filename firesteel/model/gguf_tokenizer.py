@@ -59,16 +59,23 @@ def read_tokenizer(file: GGUF) -> Tokenizer:
         why = f"readable: gpt2 with {', '.join(PRE)}"
         raise ArtefactError("this GGUF file has another kind of tokenizer", value=f"{kind} with {pre}", why=why)
     tokens, kinds = file.need("tokenizer.ggml.tokens"), file.need("tokenizer.ggml.token_type")
-    used = [(i, t) for i, (t, k) in enumerate(zip(tokens, kinds, strict=True)) if k != UNUSED]
-    merges = [tuple(pair.split(" ", 1)) for pair in file.need("tokenizer.ggml.merges")]
+    merges = file.need("tokenizer.ggml.merges")
     try:
-        backend = Backend(models.BPE(vocab={t: i for i, t in used}, merges=merges))
+        return _rebuilt(tokens, kinds, merges, PRE[pre])
+    except ArtefactError:
+        raise
     except Exception as e:  # the library raises plain Exception for merges that do not fit the vocabulary
         raise ArtefactError("the tokenizer in the GGUF file does not fit together", value=file.path, why=str(e)) from e
-    split = pre_tokenizers.Split(Regex(PRE[pre]), behavior="isolated")
+
+
+def _rebuilt(tokens: list[str], kinds: list[int], merges: list[str], pattern: str) -> Tokenizer:
+    used = {token: i for i, (token, kind) in enumerate(zip(tokens, kinds, strict=True)) if kind != UNUSED}
+    pairs = [(left, right) for left, right in (pair.split(" ", 1) for pair in merges)]
+    backend = Backend(models.BPE(vocab=used, merges=pairs))
+    split = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_only])
     backend.decoder = decoders.ByteLevel()
-    special = [t for t, k in zip(tokens, kinds, strict=True) if k in (CONTROL, USER_DEFINED)]
-    backend.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
+    special = [token for token, kind in zip(tokens, kinds, strict=True) if kind in (CONTROL, USER_DEFINED)]
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     return Tokenizer(backend)

@@ -10,6 +10,8 @@ from firesteel.core import artefact
 from firesteel.core.config import EvalSettings, MachineSettings
 from firesteel.core.errors import ArtefactError, SourceError
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.model.gguf import import_gguf
+from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model, save_model
 from firesteel.stages.judging import judge_model, write_cases, write_json
 from firesteel.stages.training import TOKENIZER_FILES, copy_tokenizer
@@ -34,21 +36,32 @@ def evaluate_model(model: Path, tasks: tuple[str, ...], samples: int, seed: int,
 
 
 def import_model(src: str, out: Path) -> None:
-    """A Hugging Face folder to a model artefact. Raises ArtefactError, SourceError."""
+    """A Hugging Face folder, or a GGUF file of architecture deepseek2, to a model artefact.
+
+    Raises ArtefactError, SourceError.
+    """
     source = Path(src)
     if out.exists():
         raise ArtefactError("the place is taken", value=out, hint="choose a folder that does not exist yet")
-    if not source.is_dir():
-        raise SourceError("no such model folder", value=src, hint="a folder with config.json and *.safetensors")
+    if not source.exists():
+        raise SourceError(
+            "no such model", value=src, hint="a folder with config.json and *.safetensors, or a .gguf file"
+        )
+    identity = digest_folder(source) if source.is_dir() else artefact.file_hash(source)
+    with artefact.writing(out, "model", inputs={"source": identity}) as draft:
+        model = _import_folder(source, draft.path) if source.is_dir() else import_gguf(source, draft.path)
+        draft.stats["parameters"] = sum(p.numel() for p in model.parameters())
+        (draft.path / "card.md").write_text(f"# Imported from {source.name}\n", encoding="utf-8")
+
+
+def _import_folder(source: Path, target: Path) -> Transformer:
     model = load_model(source)
     missing = [name for name in TOKENIZER_FILES if not (source / name).is_file()]
     if missing:
         raise ArtefactError("the model folder lacks tokenizer files", value=", ".join(missing))
-    with artefact.writing(out, "model", inputs={"source": digest_folder(source)}) as draft:
-        save_model(draft.path, model)
-        copy_tokenizer(source, draft.path)
-        draft.stats["parameters"] = sum(p.numel() for p in model.parameters())
-        (draft.path / "card.md").write_text(f"# Imported from {source.name}\n", encoding="utf-8")
+    save_model(target, model)
+    copy_tokenizer(source, target)
+    return model
 
 
 def digest_folder(folder: Path) -> str:

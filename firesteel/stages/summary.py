@@ -39,7 +39,7 @@ def _costs(records: list[dict[str, Any]], currency: str) -> Table:
     for r in records:
         guess = r.get("estimate") or {}
         cells = [
-            (f"{guess[key] * scale:.3g} → " if key in guess else "") + f"{r['actual'][key] * scale:.3g}"
+            (f"{_short(guess[key] * scale)} → " if key in guess else "") + _short(r["actual"][key] * scale)
             for key, scale in COSTS.values()
         ]
         table.add_row(r["stage"], *cells)
@@ -48,10 +48,15 @@ def _costs(records: list[dict[str, Any]], currency: str) -> Table:
          for key, scale in COSTS.values()]
         for side in ("estimate", "actual")
     ]  # fmt: skip
-    table.add_row("[bold]all[/bold]", *(f"[bold]{e:.3g} → {a:.3g}[/bold]" for e, a in zip(*both, strict=True)))
+    table.add_row("[bold]all[/bold]", *(f"[bold]{_short(e)} → {_short(a)}[/bold]" for e, a in zip(*both, strict=True)))
     carbon = sum(r["actual"]["co2e_g"] for r in records)
     table.caption = f"{carbon:.2g} g CO2e; energy is {records[-1]['method']}" if records else ""
     return table
+
+
+def _short(value: float) -> str:
+    """Three digits that matter, without an exponent where a person would write none."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _quality(report: dict[str, Any]) -> Table:
@@ -60,7 +65,7 @@ def _quality(report: dict[str, Any]) -> Table:
     n = next(iter(models.values()))["all"]["n"]
     heat = report["decoding"]["temperature"]
     table = Table(title=f"\nheld-out accuracy, %, sampled at temperature {heat:g}, n={n}", title_justify="left")
-    for name in ("model", *tasks, "all [95 %]", "greedy", "perplexity"):
+    for name in ("model", *tasks, "all [95 %]", "greedy", "ppl"):
         table.add_column(name.replace("[", "\\["), justify="left" if name == "model" else "right", no_wrap=True)
     for name, m in models.items():
         by_task = [f"{100 * m['tasks'][t]['value']:.1f}" for t in tasks]

@@ -19,8 +19,10 @@ from firesteel.serve.engine import Engine
 from firesteel.stages.conversations import read_conversations
 from firesteel.stages.stage import Job
 from firesteel.tasks.evaluate import judge
+from firesteel.tasks.steps import judged_steps
 from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem
+from firesteel.train.credit import Verdict
 from firesteel.train.grpo import Grpo, Question
 from firesteel.train.loop import Loop
 from firesteel.train.pretrain import Pretrain
@@ -82,9 +84,10 @@ def grpo(job: Job) -> None:
 
 
 def _question(tokenizer: Tokenizer, problem: Problem) -> Question:
-    def verdict(ids: list[int], stopped: bool) -> tuple[bool, bool]:
+    def verdict(ids: list[int], stopped: bool) -> Verdict:
         score = judge(tokenizer, problem, ids, stopped)
-        return score.correct, score.well_formed
+        steps = judged_steps(tokenizer, problem, ids, score.correct)
+        return Verdict(len(ids), score.correct, score.well_formed, steps)
 
     return Question(tokenizer.render(problem.prompt(), add_generation_prompt=True).ids, verdict)
 

@@ -1,45 +1,48 @@
 """Group relative policy optimisation with verifiable rewards (DeepSeekMath §4.1; DeepSeek-R1 eq. 1-3).
 
-What we take from later work, each a setting or a line below: clip-higher and the token-level mean (DAPO), advantages
-without the division by the group's deviation (Dr. GRPO; DeepSeek-V3.2 §3.1), no update from groups that all agree, and
-a measured gap between the sampler's and the trainer's log-probabilities that stops the run when it grows.
+What we take from other work, each a setting or a line below: credit by step (credit.py), clip-higher and the token-level
+mean (DAPO), advantages without the division by the group's deviation (Dr. GRPO; DeepSeek-V3.2 §3.1), no update from groups
+that all agree, and a measured gap between the sampler's and the trainer's log-probabilities that stops the run when it grows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from firesteel.core.config import GrpoSettings
 from firesteel.core.errors import FiresteelError
-from firesteel.core.sampler import Completion, Sampler
+from firesteel.core.sampler import Sampler
 from firesteel.core.tokenizer import Rendered, Tokenizer
 from firesteel.model.transformer import Transformer
+from firesteel.train.credit import CREDIT, Verdict
 from firesteel.train.loop import Piece
 from firesteel.train.losses import token_logprobs
 from firesteel.train.sft import pad
 
+T = TypeVar("T")
 ROWS = 64  # answers that go through the model together; bounds the memory of a step
 
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt [ids] and the verifier of its answers: (ids, stopped) -> (reward parts: correct, well_formed)."""
+    """A prompt [ids] and the verifier of its answers: (ids, stopped by itself) -> verdict."""
 
     prompt: list[int]
-    judge: Callable[[list[int], bool], tuple[bool, bool]]
+    judge: Callable[[list[int], bool], Verdict]
 
 
 @dataclass
 class Answer:
-    """A judged answer, ready to learn from."""
+    """The judged part of an answer, ready to learn from."""
 
     row: Rendered  # prompt and answer; the mask is true on the answer
     old: list[float]  # log-probabilities under the policy that sampled it
-    advantage: float
+    advantages: list[float]  # one a token of the answer
 
 
 class Grpo:
@@ -78,18 +81,18 @@ class Grpo:
             for q, group in zip(questions, _groups(done, s.group_size), strict=True)
             for c in group
         ]
-        rewards = torch.tensor([float(correct) + s.format_reward * float(well) for correct, well in verdicts])
-        grouped = rewards.view(-1, s.group_size)
-        advantages = (grouped - grouped.mean(dim=1, keepdim=True)).view(-1)  # [answers]
+        advantages = [
+            own for group in _groups(verdicts, s.group_size) for own in CREDIT[s.credit](group, s.format_reward)
+        ]
         answers = [
-            Answer(Rendered(p + c.ids, [False] * len(p) + [True] * len(c.ids)), c.logprobs, a)
-            for p, c, a in zip(prompts, done, advantages.tolist(), strict=True)
-            if a != 0  # a group that agrees teaches nothing
+            Answer(Rendered(p + c.ids[: len(own)], [False] * len(p) + [True] * len(own)), c.logprobs[: len(own)], own)
+            for p, c, own in zip(prompts, done, advantages, strict=True)
+            if any(own)  # a group that agrees teaches nothing
         ]
         metrics = {
-            "reward": rewards.mean().item(),
-            "accuracy": sum(c for c, _ in verdicts) / len(verdicts),
-            "well_formed": sum(w for _, w in verdicts) / len(verdicts),
+            "reward": sum(v.reward(s.format_reward) for v in verdicts) / len(verdicts),
+            "accuracy": sum(v.correct for v in verdicts) / len(verdicts),
+            "well_formed": sum(v.well_formed for v in verdicts) / len(verdicts),
             "length": sum(len(c.ids) for c in done) / len(done),
             "truncated": sum(c.finish_reason != "stop" for c in done) / len(done),
             "used": len(answers) / len(done),
@@ -119,7 +122,7 @@ class Grpo:
         tokens, spoken = (t.to(device) for t in pad([a.row for a in part], self.tokenizer.pad_id))
         logp, entropy = token_logprobs(self.model, tokens, spoken, s.temperature)  # [P]
         old = torch.tensor([x for a in part for x in a.old], device=device)
-        advantage = torch.tensor([a.advantage for a in part for _ in a.old], device=device)
+        advantage = torch.tensor([x for a in part for x in a.advantages], device=device)
         ratio = (logp - old).exp()
         bounded = ratio.clamp(1 - s.clip_low, 1 + s.clip_high)
         gain = torch.minimum(ratio * advantage, bounded * advantage)
@@ -139,6 +142,6 @@ class Grpo:
             )  # fmt: skip
 
 
-def _groups(answers: Sequence[Completion], size: int) -> Iterator[Sequence[Completion]]:
-    for i in range(0, len(answers), size):
-        yield answers[i : i + size]
+def _groups(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for i in range(0, len(items), size):
+        yield items[i : i + size]

@@ -14,7 +14,6 @@ from firesteel.model.transformer import Transformer
 from firesteel.train.loop import Piece
 from firesteel.train.losses import next_token_loss
 
-
 SHORTEST = 16  # tokens; less than this teaches nothing
 
 

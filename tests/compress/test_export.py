@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGUFReader, GGUFWriter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from firesteel.compress.export import export
 from firesteel.compress.gguf import chat_template
@@ -17,7 +19,9 @@ from firesteel.compress.quantise import save_int8
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError, UserError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.model.gguf import import_gguf
+from firesteel.model.gguf import import_gguf, load_gguf
+from firesteel.model.gguf_file import open_gguf
+from firesteel.model.gguf_tokenizer import read_tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model
 from tests.compress.conftest import toy
@@ -254,6 +258,27 @@ def test_a_truncated_gguf_file_is_an_error_that_names_it(folder: Folder, tmp_pat
         import_gguf(file, tmp_path)
 
 
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_header_never_does_more_than_raise_our_error(header: tuple[bytes, Path], data: st.DataObject) -> None:
+    content, place = header
+    damaged = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 6))):
+        damaged[data.draw(st.integers(0, 12_000))] = data.draw(st.sampled_from([0, 1, 8, 9, 127, 255]))
+    (place / "x.gguf").write_bytes(damaged)
+    try:
+        file = open_gguf(place / "x.gguf")
+        read_tokenizer(file)
+        load_gguf(file)
+    except ArtefactError:
+        pass
+
+
+@pytest.fixture
+def header(folder: Folder, tmp_path: Path) -> tuple[bytes, Path]:
+    return damaged(folder, tmp_path).read_bytes(), tmp_path
+
+
 def other_file(path: Path, architecture: str, **keys: str) -> Path:
     writer = GGUFWriter(path, architecture)
     for name, value in keys.items():
@@ -287,7 +312,7 @@ def test_unreadable_number_formats_are_named(tmp_path: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(ArtefactError, match="unreadable number formats: Q4_0[\\s\\S]*F32, F16, BF16, Q8_0"):
+    with pytest.raises(ArtefactError, match="unreadable number format[\\s\\S]*Q4_0[\\s\\S]*F32, F16, BF16, Q8_0"):
         import_gguf(tmp_path / "x.gguf", tmp_path)
 
 

@@ -138,13 +138,14 @@ def test_a_benchmark_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.Mon
         rates._measure(1)
 
 
-def test_the_benchmark_counts_its_own_work_rightly() -> None:
+@pytest.mark.parametrize("products", [True, False])
+def test_the_benchmark_counts_its_own_work_rightly(products: bool) -> None:
     for rows, width in ((16, 64), (256, 96)):
         with Trace() as trace:
-            measure.chain(rows, width)()
-        assert trace.work.flops == measure.chain_flops(rows, width)
-        assert trace.work.traffic == pytest.approx(measure.chain_traffic(rows, width), rel=0.1)
-        assert trace.work.operations == pytest.approx(measure.OPERATIONS, rel=0.05)
+            measure.chain(rows, width, products=products)()
+        assert trace.work.traffic == pytest.approx(measure.chain_traffic(rows, width, products=products), rel=0.05)
+        assert trace.work.operations == pytest.approx(measure.STARTED[products], rel=0.02)
+        assert bool(trace.work.flops) == products
 
 
 def test_measured_rates_are_plausible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import httpx
 import openai
 import pytest
 
+from firesteel.core.config import ServeSettings
 from firesteel.core.errors import SourceError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
@@ -50,23 +51,29 @@ def test_a_full_queue_is_429_with_retry_after(app: Any, url: str) -> None:
     wait_until(lambda: idle(app), "the queue did not empty")
 
 
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_leaves_frees_its_blocks(app: Any, url: str, stream: bool) -> None:
-    loop = app.state.loop
-    with httpx.Client(timeout=60, verify=False) as own:
-        request = own.build_request(
-            "POST", f"{url}/chat/completions", json=body("forever", stream=stream, n=4, **ENDLESS)
-        )
-        if stream:
+@pytest.mark.parametrize("how", ["leaves a stream", "leaves while it waits", "meets a stop string"])
+def test_work_that_nobody_wants_ends_at_once(taught: Transformer, tokenizer: Tokenizer, how: str) -> None:
+    app = app_of(taught, tokenizer, ServeSettings(max_sequences=4, max_new_tokens=480, cache_tokens=4096))
+    engine, steps = app.state.loop.engine, []
+    real = engine.step
+    engine.step = lambda: steps.append(1) or real()
+    with running(app) as url, httpx.Client(timeout=60, verify=False) as own:
+        stop = ["la"] if how == "meets a stop string" else None
+        asked = body("forever", stream=how == "leaves a stream", n=4, stop=stop, **ENDLESS)
+        request = own.build_request("POST", f"{url}/chat/completions", json=asked)
+        if how == "leaves a stream":
             response = own.send(request, stream=True)
             next(response.iter_bytes())
-            wait_until(lambda: loop.engine.cache_use > 0, "nothing was computed")
+            wait_until(lambda: engine.cache_use > 0, "nothing was computed")
             response.close()
-        else:
+        elif how == "leaves while it waits":
+            request.extensions["timeout"] = {"connect": 5, "read": 0.05, "write": 5, "pool": 5}
             with pytest.raises(httpx.ReadTimeout):
-                request.extensions["timeout"] = {"connect": 5, "read": 0.05, "write": 5, "pool": 5}
                 own.send(request)
-    wait_until(lambda: idle(app), "the sequences were not aborted")
+        else:
+            assert own.send(request).json()["choices"][0]["message"]["content"] == ""
+        wait_until(lambda: idle(app), "the sequences were not aborted")
+        assert len(steps) < 480, "they ran to their end"
 
 
 def test_many_clients_get_the_answers_they_would_get_alone(url: str) -> None:

@@ -9,6 +9,7 @@ from firesteel.core.tokenizer import Rendered
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.serve.engine import Engine
+from firesteel.train.credit import Verdict
 from firesteel.train.grpo import Grpo, Question
 from firesteel.train.loop import Loop
 
@@ -39,7 +40,7 @@ def fresh():
 
 
 def likes_small_ids(ids, stopped):
-    return sum(i < 20 for i in ids) > len(ids) / 2, False
+    return Verdict(len(ids), sum(i < 20 for i in ids) > len(ids) / 2, False)
 
 
 def run(folder, stop_at=None, steps=STEPS):

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firesteel.core.errors import RecipeError
+from firesteel.core.tokenizer import SPECIAL_TOKENS, Tokenizer
 from firesteel.tasks import working
+from firesteel.tasks.steps import judged_steps, steps
 from firesteel.tasks.table import TASKS, get_task
 from firesteel.tasks.task import Problem, in_test, score
 
@@ -101,3 +103,43 @@ def test_the_verifier_never_fails_on_garbage(reply, reasoning, stopped):
 def test_an_unknown_task_is_named():
     with pytest.raises(RecipeError, match="arithmetic"):
         get_task("aritmetic")
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=list(SPECIAL_TOKENS), initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator([";=", "答案是"], trainer)
+    return Tokenizer(backend)
+
+
+def said(tokenizer, reasoning, reply):
+    return tokenizer.render([{"role": "assistant", "reasoning_content": reasoning, "content": reply}]).ids[2:]
+
+
+def test_steps_are_right_up_to_the_first_that_differs(tokenizer):
+    problem = Problem("27+35=？", 62, "7+5=12;2+3+1=6;=62", "答案是62。", "zh")
+
+    def marks(reasoning, reply, correct=False):
+        return [ok for _, ok in judged_steps(tokenizer, problem, said(tokenizer, reasoning, reply), correct)]
+
+    assert marks("7+5=12;2+3+1=6;=62", "答案是62。") == [True] * 4
+    assert marks("7+5=12;2+3=5;=52", "答案是52。") == [True, False]
+    assert marks("7+5=13;2+3+1=6;=62", "答案是62。") == [False]
+    assert marks("7+5=12;2+3+1=6;=62", "答案是26。") == [True, True, True, False]
+    assert marks("5+7=12;3+2+1=6;=62", "答案是62。", correct=True) == [True] * 4  # another way to the right answer
+
+
+def test_steps_cover_every_token(tokenizer):
+    ids = said(tokenizer, "7+5=12;2+3+1=6;=62", "答案是62。")
+    ends = [end for end, _ in steps(tokenizer, ids)]
+    assert ends == sorted(set(ends)) and ends[-1] == len(ids)
+    assert [end for end, _ in steps(tokenizer, ids[:-3])][-1] == len(ids) - 3  # also of an answer that was cut short

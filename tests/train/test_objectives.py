@@ -15,6 +15,7 @@ from firesteel.core.shards import TokenShards, write_shards
 from firesteel.core.tokenizer import Rendered
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
+from firesteel.train.credit import Verdict, by_answer, by_step
 from firesteel.train.grpo import Grpo, Question
 from firesteel.train.losses import next_token_loss, token_logprobs
 from firesteel.train.muon import Muon, orthogonalise
@@ -136,7 +137,9 @@ class Script:
 
 def _grpo(model, answers, right, shift=0.0, **settings):
     settings = GrpoSettings(prompts=len(right), group_size=2, format_reward=0.0, **settings)
-    questions = [Question([1, 5 + i], lambda ids, stopped, r=r: (ids == r, True)) for i, r in enumerate(right)]
+    questions = [
+        Question([1, 5 + i], lambda ids, stopped, r=r: Verdict(len(ids), ids == r, True)) for i, r in enumerate(right)
+    ]
     return Grpo(model, Words(), Script(model, answers, shift), lambda start, count: questions, settings, seed=0)
 
 
@@ -195,7 +198,7 @@ def test_muon_steps_have_the_rms_that_adam_would_have():
     p = torch.nn.Parameter(torch.zeros(2, 64, 32))
     p.grad = torch.randn(2, 64, 32)
     Muon([p], lr=1.0, weight_decay=0.0).step()
-    assert float(p.pow(2).mean().sqrt()) == pytest.approx(0.2, rel=0.25)
+    assert float(p.detach().pow(2).mean().sqrt()) == pytest.approx(0.2, rel=0.25)
 
 
 def test_optimisers_own_every_parameter_once(model):
@@ -226,3 +229,26 @@ def test_replayed_text_is_learnt_beside_each_batch_in_one_update(tmp_path, model
     (alone,) = text.pieces(0)
     torch.testing.assert_close(replayed.loss, 0.5 * alone.loss)
     assert (replayed.update, own.update) == (False, True) and replayed.metrics == {"replay_loss": alone.metrics["loss"]}
+
+
+def test_credit_by_answer_is_the_reward_minus_the_groups_mean():
+    group = [Verdict(2, True, True), Verdict(3, False, True), Verdict(1, False, False), Verdict(1, True, False)]
+    advantages = by_answer(group, 0.1)
+    assert [len(a) for a in advantages] == [2, 3, 1, 1]
+    assert advantages[0] == [pytest.approx(1.1 - 0.55)] * 2 and advantages[1] == [pytest.approx(0.1 - 0.55)] * 3
+
+
+def test_credit_by_step_blames_the_first_wrong_step_and_nothing_else():
+    right = Verdict(6, True, True, ((2, True), (4, True), (6, True)))
+    late = Verdict(7, False, True, ((2, True), (4, True), (7, False)))
+    early = Verdict(9, False, True, ((3, False),))
+    advantages = by_step([right, late, early], 0.1)
+    third = pytest.approx(1 / 3)
+    assert advantages[0] == [third] * 2 + [0.0] * 2 + [0.5] * 2  # all who came to step 1 got it right
+    assert advantages[1] == [third] * 2 + [0.0] * 2 + [-0.5] * 3
+    assert advantages[2] == [pytest.approx(-2 / 3)] * 3  # and nothing is said of its other six tokens
+
+
+def test_credit_by_step_without_steps_is_credit_by_answer():
+    group = [Verdict(2, True, True), Verdict(3, False, True)]
+    assert by_step(group, 0.1) == by_answer(group, 0.1)

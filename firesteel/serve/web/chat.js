@@ -111,6 +111,7 @@ function finish(view, turn, note, failed) {
   draw(view, turn, false);
   view.body.querySelector(".waiting")?.remove();
   if (note) view.body.append(element("p", { class: failed ? "problem" : "note" }, note));
+  if (!turn.answer && !turn.reasoning) view.foot.replaceChildren(); // nothing was generated: nothing to label
   if (turn.tokens && turn.seconds) {
     const speed = Math.max(1, Math.round(turn.tokens / turn.seconds));
     const fact = `${turn.tokens} ${word("tokens")} · ${turn.seconds.toFixed(1)} s · ${speed} ${word("perSecond")}`;
