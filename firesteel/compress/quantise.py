@@ -11,11 +11,10 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from firesteel.model.transformer import Transformer
-from firesteel.model.weights import to_hf
+from firesteel.model.weights import to_hf, write_tensors
 
 KEPT = ("mlp.gate.weight", "eh_proj.weight")  # matrices that stay in float
 QUANTISATION = {
@@ -47,7 +46,7 @@ def save_int8(folder: Path, model: Transformer) -> dict[str, int]:
             quantised += 1
         else:
             tensors[name] = tensor.contiguous()
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    write_tensors(folder / "model.safetensors", tensors)
     config = model.config.to_hf() | {"torch_dtype": "float32", "quantization_config": QUANTISATION}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     return {"quantised": quantised, "kept": len(tensors) - 2 * quantised}

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from firesteel.core.artefact import write_text
+from firesteel.core.artefact import disk_error, write_text
 
 
 class RunLog:
@@ -33,11 +33,14 @@ class RunLog:
     def metrics(self, stage: str, step: int, show: str = "", **values: float | int | str | list[float]) -> None:
         """Record values of one step; `show` is the console line for it, if any."""
         record = {"stage": stage, "step": step, "time": round(time.time(), 3)} | values
-        with self.file.open("a", encoding="utf-8") as f:
-            f.write(json.dumps(record, ensure_ascii=False) + "\n")
-        for name, value in values.items():
-            if isinstance(value, (int, float)):
-                self._writer().add_scalar(f"{stage}/{name}", value, step)
+        try:
+            with self.file.open("a", encoding="utf-8") as f:
+                f.write(json.dumps(record, ensure_ascii=False) + "\n")
+            for name, value in values.items():
+                if isinstance(value, (int, float)):
+                    self._writer().add_scalar(f"{stage}/{name}", value, step)
+        except OSError as e:
+            raise disk_error(e, self.file) from e
         if show:
             self.say(show)
 

@@ -28,7 +28,18 @@ def save_model(folder: Path, model: Transformer, *, dtype: torch.dtype = torch.f
     config = model.config.to_hf() | {"torch_dtype": str(dtype).removeprefix("torch.")}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     tensors = {name: t.to(dtype).contiguous() for name, t in to_hf(model)}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    write_tensors(folder / "model.safetensors", tensors)
+
+
+def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file. Raises OSError with the system's own number, which the library hides in its message."""
+    try:
+        save_file(tensors, file, metadata={"format": "pt"})
+    except SafetensorError as e:
+        number = re.search(r"os error (\d+)", str(e))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(e), str(file)) from e
 
 
 def load_config(folder: Path) -> ModelConfig:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError
+from firesteel.model.weights import write_tensors
 
 KEEP = 2
 Optimisers = Sequence[torch.optim.Optimizer]
@@ -23,8 +24,8 @@ Optimisers = Sequence[torch.optim.Optimizer]
 def save_checkpoint(work: Path, step: int, model: nn.Module, optimisers: Optimisers, *, key: str) -> None:
     """Write `work/step-NNNNNN`: weights, buffers and optimiser state after `step` steps; then drop the oldest."""
     with artefact.writing(work / f"step-{step:06d}", "checkpoint", inputs={"stage": key}) as draft:
-        save_file(_model_state(model), draft.path / "model.safetensors")
-        save_file(_optimiser_state(model, optimisers), draft.path / "optimiser.safetensors")
+        write_tensors(draft.path / "model.safetensors", _model_state(model))
+        write_tensors(draft.path / "optimiser.safetensors", _optimiser_state(model, optimisers))
         draft.stats["step"] = step
     for old in sorted(work.glob("step-*"))[:-KEEP]:
         shutil.rmtree(old)

@@ -1,14 +1,16 @@
 """What a weights folder must be: complete, rightly shaped, never pickled."""
 
+import errno
 import json
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from firesteel.compress.quantise import quantise_rows, save_int8
 from firesteel.core.errors import ArtefactError
-from firesteel.model.weights import load_model, save_model
+from firesteel.model.weights import load_model, save_model, write_tensors
 
 
 @pytest.fixture
@@ -80,3 +82,15 @@ def test_half_of_an_int8_pair_is_an_error(tmp_path, toy_model):
     _change(tmp_path, lambda t: t.pop("model.layers.0.self_attn.o_proj.weight_scale"))
     with pytest.raises(ArtefactError, match="o_proj"):
         load_model(tmp_path)
+
+
+def test_a_full_disk_keeps_its_number_through_the_library(tmp_path, monkeypatch):
+    """The library's error says only '(os error 28)'; whoever writes artefacts must see ENOSPC."""
+
+    def full(*args, **kwargs):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("firesteel.model.weights.save_file", full)
+    with pytest.raises(OSError) as e:
+        write_tensors(tmp_path / "x.safetensors", {})
+    assert e.value.errno == errno.ENOSPC

@@ -14,7 +14,7 @@ import pytest
 from firesteel.core import artefact
 
 TOY = Path(__file__).parents[2] / "recipes" / "toy.toml"
-KILLS = 5
+KILLS = 4
 
 
 def start(out: Path) -> subprocess.Popen[bytes]:
@@ -47,7 +47,7 @@ def test_killed_at_random_moments_the_weights_come_out_the_same(uninterrupted, t
     for _ in range(KILLS):
         process = start(out)
         try:
-            process.wait(timeout=rng.uniform(0.2, 0.6) * seconds)
+            process.wait(timeout=rng.uniform(0.15, 0.5) * seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
