@@ -27,7 +27,7 @@ run: $(VENV)/.installed
 	$(BIN)/firesteel chat runs/quickstart/release --question "$(QUESTION)"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check

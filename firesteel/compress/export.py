@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from firesteel.compress.gguf import DTYPES, compare, logit_difference, main_model, write_gguf
+from firesteel.compress.gguf import DTYPES, compare, differences, main_model, write_gguf
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError, UserError, nearest
 from firesteel.core.tokenizer import Tokenizer
@@ -51,12 +51,12 @@ def _to_hf(folder: Path, out: Path, dtype: str, mtp: bool, say: Say) -> dict[str
         for name in KEPT_FILES:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, draft.path / name)
-        difference = logit_difference(model, load_model(draft.path))
-        if difference:
-            raise ArtefactError("the exported model computes something else", value=difference, why="a fault of ours")
+        facts = differences(model, load_model(draft.path))
+        if facts["logit_difference"]:
+            raise ArtefactError("the exported model computes something else", value=facts, why="a fault of ours")
     if model.mtp:
         say("transformers does not read the multi-token prediction module; its weights are in the folder all the same")
-    return {"format": "hf", "logit_difference": difference}
+    return facts | {"format": "hf"}
 
 
 def _to_gguf(folder: Path, out: Path, dtype: str, mtp: bool, say: Say) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _to_gguf(folder: Path, out: Path, dtype: str, mtp: bool, say: Say) -> dict[s
     temporary = out.with_name(f".{out.name}.partial")
     try:
         facts = write_gguf(temporary, model, tokenizer, dtype, name=folder.resolve().name)
-        facts |= {"logit_difference": compare(temporary, model, tokenizer, dtype)}
+        differing = compare(temporary, model, tokenizer, dtype)
         temporary.replace(out)
     except OSError as e:
         raise artefact.disk_error(e, out) from e
@@ -76,8 +76,12 @@ def _to_gguf(folder: Path, out: Path, dtype: str, mtp: bool, say: Say) -> dict[s
         temporary.unlink(missing_ok=True)
     if facts["kept_wide"]:
         say(f"in f16 instead of {dtype}: {facts['kept_wide']} tensors whose rows are not a multiple of 32 long")
-    say(f"read back: the largest difference of a logit is {facts['logit_difference']:.2g}")
-    return facts | {"format": "gguf", "dtype": dtype, "bytes": out.stat().st_size}
+    say(
+        "read back: logits differ by {logit_difference:.2g} at most, the next token by {kl:.2g} nats".format(
+            **differing
+        )
+    )
+    return facts | differing | {"format": "gguf", "dtype": dtype, "bytes": out.stat().st_size}
 
 
 FORMATS: dict[str, Callable[[Path, Path, str, bool, Say], dict[str, Any]]] = {"hf": _to_hf, "gguf": _to_gguf}

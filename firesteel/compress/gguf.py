@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
 from gguf.quants import quantize
 from torch import Tensor
@@ -129,8 +130,8 @@ def main_model(model: Transformer) -> Transformer:
     return plain.eval()
 
 
-def compare(path: Path, model: Transformer, tokenizer: Tokenizer, dtype: str) -> float:
-    """Read a written file back: every weight within the number format's error, the same tokens. Returns logit_difference."""
+def compare(path: Path, model: Transformer, tokenizer: Tokenizer, dtype: str) -> dict[str, float]:
+    """Read a written file back: every weight within the number format's error, the same tokens. Returns `differences`."""
     file = open_gguf(path)
     back, error = load_gguf(file), DTYPES[dtype][2]
     for name, wanted, found in _pairs(model, back):
@@ -141,7 +142,7 @@ def compare(path: Path, model: Transformer, tokenizer: Tokenizer, dtype: str) ->
             raise ArtefactError("a weight did not come back from the GGUF file", value=name, why=why)
     if read_tokenizer(file).token_bytes != tokenizer.token_bytes:
         raise ArtefactError("the tokens did not come back from the GGUF file", value=path, why="a fault of ours")
-    return logit_difference(model, back)
+    return differences(model, back)
 
 
 def _pairs(model: Transformer, back: Transformer) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -152,8 +153,13 @@ def _pairs(model: Transformer, back: Transformer) -> Iterator[tuple[str, Tensor,
 
 
 @torch.no_grad()
-def logit_difference(one: Transformer, other: Transformer) -> float:
-    """Largest difference of a logit on a fixed sequence of tokens."""
+def differences(one: Transformer, other: Transformer) -> dict[str, float]:
+    """How two models differ on a fixed sequence of tokens.
+
+    `logit_difference`: largest difference of a logit; `kl`: mean Kullback-Leibler divergence of the next token, nats.
+    """
     length = min(CHECKED_TOKENS, one.config.max_position_embeddings)
     tokens = torch.randint(0, one.config.vocab_size, (1, length), generator=torch.Generator().manual_seed(0))
-    return float((one.logits(one(tokens)) - other.logits(other(tokens))).abs().amax())
+    p, q = one.logits(one(tokens)).double(), other.logits(other(tokens)).double()
+    kl = F.kl_div(q.log_softmax(-1), p.log_softmax(-1), log_target=True, reduction="sum") / length
+    return {"logit_difference": float((p - q).abs().amax()), "kl": float(kl)}

@@ -9,12 +9,11 @@ from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from firesteel.core.errors import ArtefactError
-from firesteel.core.tokenizer import END_THINK, SPLIT_PATTERN, THINK, Tokenizer
+from firesteel.core.tokenizer import SPLIT_PATTERN, Tokenizer
 from firesteel.model.gguf_file import GGUF
 
 PRE = {"qwen2": SPLIT_PATTERN}  # llama.cpp's name -> how text is split before merging
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # llama.cpp's token types
-SHOWN = (THINK, END_THINK)  # special to the model, but text to whoever reads the reply
 
 
 def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Any]:
@@ -37,9 +36,10 @@ def tokenizer_keys(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Any]:
 
 
 def _kind(token: str | None, tokenizer: Tokenizer) -> int:
+    """Special tokens are all CONTROL: USER_DEFINED ones, llama.cpp would also find in what a user types."""
     if token is None:
         return UNUSED
-    return USER_DEFINED if token in SHOWN else CONTROL if token in tokenizer.special else NORMAL
+    return CONTROL if token in tokenizer.special else NORMAL
 
 
 def _pre(fields: dict[str, Any]) -> str:
