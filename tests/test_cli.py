@@ -90,7 +90,7 @@ MISTAKES = {  # command line -> how the message starts, and a part of the way ou
     "plan recipes/toy.toml --machine h1000": ("unknown machine: h1000", "did you mean 'h100'?"),
     "plan recipes/toy.toml --set data.sources=[]": ("the recipe names no sources: data.sources", "hint: for example"),
     'plan recipes/toy.toml --set data.sources=["nowhere"]': ("no such file or folder: ", "relative to the recipe"),
-    "import nowhere {tmp}/model": ("no such model folder: nowhere", "hint: "),
+    "import nowhere {tmp}/model": ("no such model: nowhere", "hint: "),
     "export nowhere {tmp}/out --format hf": ("no weights to load: nowhere", "why: "),
     "eval nowhere --task arithmetic": ("no weights to load: nowhere", "why: "),
     "serve nowhere": ("not a finished model: nowhere", "hint: make it with 'firesteel run'"),

