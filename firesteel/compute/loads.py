@@ -17,7 +17,7 @@ CALIBRATION = {
     # A model's operations against the benchmark's (measure.py): fitted to eight shapes from 0.05 to 19 million parameters
     # on two cores of a Xeon (Cascade Lake, torch 2.13); the worst of the eight was 7 % off.
     "product_rate": 1.06,  # the model's products run at this multiple of the benchmark's rate
-    "traffic_rate": 0.52,  # many small tensors, masks and copies among them
+    "traffic_rate": 0.48,  # many small tensors, masks and copies among them
     "operation_time": 2.5,  # modules, views and autograd around each operation
     # The built-in tasks in tokens, vocabulary 2048: means over 2,000 problems, and the longest.
     "conversation": 61.0,

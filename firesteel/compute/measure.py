@@ -27,7 +27,7 @@ DEPTH = 10  # layers of the chain
 STARTED = {True: 360, False: 280}  # operations that a pass through the chain starts, with products and without
 TRAFFIC = {
     True: (639.0, 117.0),
-    False: (480.0, 0.0),
+    False: (521.0, 0.0),
 }  # floats it reads and writes, by rows x width and by width x width
 
 

@@ -232,6 +232,7 @@ def test_llama_cpp_itself_continues_a_text_as_we_do(folder: Folder, tmp_path: Pa
     params = llama.CommonParams()
     params.model.path, params.n_ctx, params.n_parallel, params.warmup = str(tmp_path / "m.gguf"), 256, 1, False
     params.cache_type_k = params.cache_type_v = llama.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED  # it rounds to half precision
     ids = tokens(8)[0].tolist()
     letter = [[tokenizer.encode("a")[0], 100.0]]  # it tells no probabilities of half a character; they are before bias
     asked = {"prompt": ids, "n_predict": 2, "temperature": 0, "n_probs": 320, "logit_bias": letter}
