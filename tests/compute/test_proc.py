@@ -73,7 +73,7 @@ def test_peak_catches_memory_that_is_already_given_back() -> None:
 def test_the_tightest_limit_of_nested_groups_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     membership(monkeypatch, "0::/pod/box\n")
     group(tmp_path, "pod", memory__max="1000", cpu__max="150000 100000")
-    group(tmp_path, "pod/box", memory__max="max", cpu__max="max 100000", memory__current="300")
+    group(tmp_path, "pod/box", memory__max="2000", cpu__max="max 100000", memory__current="300")
     assert proc.memory_limit(tmp_path) == 1000 and proc.cpu_limit(tmp_path) == 1.5
     assert proc.memory_used_by_group(tmp_path) == 300
 
