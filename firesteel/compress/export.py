@@ -12,10 +12,11 @@ from firesteel.compress.gguf import DTYPES, compare, differences, main_model, wr
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError, UserError, nearest
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.core.tokenizer_files import TOKENIZER_FILES
 from firesteel.model.weights import load_model, save_model
 
 Say = Callable[[str], None]
-KEPT_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "card.md")
+KEPT_FILES = (*TOKENIZER_FILES, "generation_config.json", "card.md")
 
 
 def _aloud(text: str) -> None:
@@ -27,7 +28,7 @@ def export(
 ) -> dict[str, Any]:
     """Write the model in `model_folder` to `out` as `hf` (a folder) or `gguf` (a file); returns facts about it.
 
-    `dtype` (f32, f16, q8_0) and `mtp` (keep the multi-token prediction module) are for gguf. What is left out or stored
+    `dtype` (f32, f16, bf16, q8_0) and `mtp` (keep the multi-token prediction module) are for gguf. What is left out or stored
     otherwise is said. Raises UserError for an unknown format, ArtefactError for a model that does not fit it.
     """
     folder, out = Path(model_folder), Path(out)
@@ -43,15 +44,15 @@ def export(
 
 
 def _to_hf(folder: Path, out: Path, dtype: str, mtp: bool, say: Say) -> dict[str, Any]:
-    """Plain float32 weights, config, tokenizer and card: what `transformers` loads as DeepseekV3ForCausalLM."""
-    model = load_model(folder)
+    """Plain weights in the dtype that they have, config, tokenizer and card, for `transformers`."""
+    model = load_model(folder, dtype=None)
     inputs = {"weights": artefact.digest([artefact.file_hash(f) for f in sorted(folder.glob("*.safetensors"))])}
     with artefact.writing(out, "model", inputs=inputs, settings={"format": "hf"}) as draft:
         save_model(draft.path, model)
         for name in KEPT_FILES:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, draft.path / name)
-        facts = differences(model, load_model(draft.path))
+        facts = differences(model, load_model(draft.path, dtype=None))
         if facts["logit_difference"]:
             raise ArtefactError("the exported model computes something else", value=facts, why="a fault of ours")
     if model.mtp:

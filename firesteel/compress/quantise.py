@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from firesteel.model.families import to_hf as to_hf_config
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import to_hf, write_tensors
 
@@ -47,6 +48,6 @@ def save_int8(folder: Path, model: Transformer) -> dict[str, int]:
         else:
             tensors[name] = tensor.contiguous()
     write_tensors(folder / "model.safetensors", tensors)
-    config = model.config.to_hf() | {"torch_dtype": "float32", "quantization_config": QUANTISATION}
+    config = to_hf_config(model.config) | {"torch_dtype": "float32", "quantization_config": QUANTISATION}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     return {"quantised": quantised, "kept": len(tensors) - 2 * quantised}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import glob
+import platform
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from firesteel.compute import proc
@@ -112,6 +114,22 @@ def dtypes(device: torch.device) -> tuple[str, ...]:
     """Number types this kind of device computes natively, the most exact first."""
     known = ACCELERATORS.get(device.type)
     return known.dtypes if known else ("float32",)
+
+
+@cache
+def multiplies(dtype: torch.dtype, kind: str) -> bool:
+    """Whether devices of this kind have instructions for products of `dtype`; a CPU may store bfloat16 without them.
+
+    torch's libraries then emulate each product, several times slower than float32 (docs/guides/compute.md has figures).
+    """
+    import torch
+
+    if kind != "cpu" or dtype not in (torch.bfloat16, torch.float16):
+        return True
+    checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    if platform.machine() not in ("x86_64", "AMD64") or None in checks:
+        return True  # nothing is known: leave it to torch
+    return dtype == torch.bfloat16 and any(check() for check in checks if check)
 
 
 def memory(device: torch.device) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from firesteel.compute.count import FLOAT, Shape, Work, extending, kept_bytes, learning, parameters, updating
+from firesteel.compute.count import Shape, parameters
+from firesteel.compute.work import FLOAT, Work, extending, kept_bytes, learning, updating
 from firesteel.core.config import OptimSettings, Recipe
 
 CALIBRATION = {
@@ -85,7 +86,7 @@ def _size(path: Path) -> float:
 
 def shape_of(recipe: Recipe) -> Shape:
     """The recipe's model, with the vocabulary it asks for."""
-    return Shape.of(recipe.model.model_dump(), vocab_size=recipe.tokenizer.vocab_size)
+    return Shape.of(recipe.model.shape(), vocab_size=recipe.tokenizer.vocab_size)
 
 
 def _data(recipe: Recipe, raw: float) -> Load:

@@ -13,10 +13,11 @@ from typing import Any
 
 from firesteel.compute import rates as machines
 from firesteel.compute.carbon import carbon
-from firesteel.compute.count import Shape, Work, training_flops
+from firesteel.compute.count import Shape, parameters, training_flops
 from firesteel.compute.energy import WATTS_PER_THREAD
-from firesteel.compute.loads import CALIBRATION, LOADS, Load, text_bytes
+from firesteel.compute.loads import CALIBRATION, LOADS, Load, shape_of, text_bytes
 from firesteel.compute.rates import Rates
+from firesteel.compute.work import Work
 from firesteel.core.config import Recipe
 
 
@@ -84,3 +85,17 @@ def _price(load: Load, recipe: Recipe, rates: Rates) -> Estimate:
 def device_hours(config: Mapping[str, Any], tokens: float, *, length: int, peak_flops: float, mfu: float) -> float:
     """Hours of one device to train a published model: FLOPs / (peak x MFU); causal attention, no MTP, as papers count."""
     return training_flops(Shape.of(config), length, mtp=False) * tokens / (peak_flops * mfu) / 3600
+
+
+WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}  # a weight; scales of blocks add some per cent
+
+
+def sizes(recipe: Recipe) -> dict[str, Any]:
+    """How large the recipe's model is, before any step: parameters, KV bytes a token in bf16, bytes of the weights by kind."""
+    shape = shape_of(recipe)
+    counts = parameters(shape)
+    total = counts.total + counts.biases
+    return {
+        "parameters": total, "active": counts.active, "mtp": counts.mtp, "kv_bytes": 2 * shape.cache_elements,
+        "weight_bytes": {kind: round(total * size) for kind, size in WEIGHT_BYTES.items()},
+    }  # fmt: skip

@@ -9,15 +9,13 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from firesteel.core import presets, scale
 from firesteel.core.errors import RecipeError, nearest
-
-
-class Table(BaseModel):
-    """A recipe table: frozen, and closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+from firesteel.core.model_settings import TRAINING
+from firesteel.core.model_settings import ModelSettings as ModelSettings
+from firesteel.core.table import Table
 
 
 class MachineSettings(Table):
@@ -59,36 +57,6 @@ class TokensSettings(Table):
     """[tokens]: documents to packed, memory-mapped shards."""
 
     shard_tokens: int = Field(1 << 22, ge=1024, description="tokens in a shard file")
-
-
-class ModelSettings(Table):
-    """[model]: the shape; field names are DeepSeek-V3's in the Hugging Face config."""
-
-    hidden_size: int = Field(128, ge=16)
-    num_hidden_layers: int = Field(4, ge=1)
-    num_attention_heads: int = Field(4, ge=1)
-    q_lora_rank: int = Field(
-        64, ge=0, description="width of the query latent; 0 = queries straight from the hidden state"
-    )
-    kv_lora_rank: int = Field(32, ge=4, description="width of the cached key/value latent")
-    qk_nope_head_dim: int = Field(32, ge=2)
-    qk_rope_head_dim: int = Field(16, ge=2)
-    v_head_dim: int = Field(32, ge=2)
-    intermediate_size: int = Field(384, ge=8, description="width of a dense feed-forward layer")
-    first_k_dense_replace: int = Field(1, ge=0, description="leading layers that are dense")
-    moe_intermediate_size: int = Field(64, ge=8, description="width of one expert")
-    n_routed_experts: int = Field(16, ge=1)
-    num_experts_per_tok: int = Field(2, ge=1)
-    n_shared_experts: int = Field(1, ge=1)
-    routed_scaling_factor: float = Field(
-        0.0, ge=0, description="0 = computed for (experts, top-k) so that routed output keeps its norm"
-    )
-    bias_update_speed: float = Field(1e-3, ge=0, description="gamma of loss-free balancing")
-    seq_aux_alpha: float = Field(1e-4, ge=0, description="alpha of the sequence-wise balance loss (0 = none)")
-    num_nextn_predict_layers: int = Field(1, ge=0, le=1, description="multi-token prediction modules")
-    rope_theta: float = Field(10_000.0, gt=0)
-    max_position_embeddings: int = Field(1024, ge=16, description="longest context, tokens")
-    tie_word_embeddings: bool = True
 
 
 class OptimSettings(Table):
@@ -234,12 +202,24 @@ class Recipe(Table):
     release: ReleaseSettings = ReleaseSettings()
     serve: ServeSettings = ServeSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _vocabulary(cls, given: Any) -> Any:
+        """A preset's vocabulary belongs to its shape, unless the recipe gives one."""
+        model, tokenizer = (
+            (given.get(key, {}) for key in ("model", "tokenizer")) if isinstance(given, dict) else ({}, {})
+        )
+        name = model.get("preset") if isinstance(model, dict) else None
+        if not isinstance(tokenizer, dict) or name not in presets.names():
+            return given
+        return given | {"tokenizer": {"vocab_size": presets.settings(name)["vocab_size"]} | tokenizer}
+
 
 def load_recipe(path: Path | str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a TOML recipe and apply `--set table.key=value` overrides (values in TOML syntax, bare words as text).
 
-    Local paths in `data.sources`, `sft.sources` and `safety.keywords` are taken relative to the recipe's folder.
-    Raises RecipeError.
+    `model.preset` or `model.scale` among them replaces what the file says of the shape. Local paths in `data.sources`,
+    `sft.sources` and `safety.keywords` are taken relative to the recipe's folder. Raises RecipeError.
     """
     path = Path(path)
     try:
@@ -252,6 +232,7 @@ def load_recipe(path: Path | str, overrides: tuple[str, ...] = ()) -> Recipe:
         raise RecipeError("the recipe is not UTF-8 text", value=path, why=str(e)) from e
     except tomllib.TOMLDecodeError as e:
         raise RecipeError("the recipe is not valid TOML", value=path, why=str(e)) from e
+    _make_room(raw, {item.partition("=")[0].strip() for item in overrides})
     for item in overrides:
         _override(raw, item)
     return _anchored(parse_recipe(raw), path.resolve().parent)
@@ -268,6 +249,10 @@ def parse_recipe(raw: dict[str, Any]) -> Recipe:
 def _readable(error: ValidationError) -> RecipeError:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "misfit":
+        known = first["ctx"]
+        what = f"{where}.{known['key']} = {known['value']!r}"
+        return RecipeError("a recipe value does not fit", value=what, why=known["why"], hint=known["hint"])
     if first["type"] == "extra_forbidden":
         table: Any = Recipe
         for part in first["loc"][:-1]:
@@ -278,6 +263,19 @@ def _readable(error: ValidationError) -> RecipeError:
     if first["type"] == "missing":
         return RecipeError("the recipe lacks a key", value=where, hint=f'add a line such as {where} = "..."')
     return RecipeError("a recipe value does not fit", value=f"{where} = {first['input']!r}", why=first["msg"])
+
+
+def _make_room(raw: dict[str, Any], keys: set[str]) -> None:
+    """A dial on the command line replaces what the file says of the shape; other overrides still come on top of it."""
+    model, tokenizer = raw.get("model"), raw.get("tokenizer")
+    if not isinstance(model, dict):
+        return
+    if "model.preset" in keys:
+        raw["model"] = {key: value for key, value in model.items() if key in TRAINING}
+        if isinstance(tokenizer, dict):
+            tokenizer.pop("vocab_size", None)
+    elif "model.scale" in keys:
+        raw["model"] = {key: value for key, value in model.items() if key not in {"preset", *scale.shape(1)}}
 
 
 def _override(raw: dict[str, Any], item: str) -> None:

@@ -1,19 +1,19 @@
-"""The tokenizer artefact and the chat template: the one place where conversations become token ids.
+"""Tokenizer and chat template: the one place where conversations become token ids, for our own models and imported ones.
 
-Training, rollouts, evaluation, serving and export all render conversations here, so they cannot differ. A conversation is
+Training, rollouts, evaluation, serving and export all render conversations here, so they cannot differ. An imported model
+keeps its own tokenizer.json and its own chat template; ids are those of transformers' `apply_chat_template`. A model that
+Firesteel made has CHAT_TEMPLATE:
 
     <|bos|>[<|system|>text][<|user|>text][<|assistant|>[<think>reasoning</think>]answer<|eos|>]...
 
 and a prompt for the model to continue ends with <|assistant|>. Text from people is always encoded as plain text: a user
-who writes "<|system|>" gets those characters, not the special token (OWASP LLM01). CHAT_TEMPLATE says the same in the
-Jinja dialect of Hugging Face tokenizers.
+who writes "<|system|>" gets those characters, not the special token (OWASP LLM01). A model without a template (a base
+model) continues text; a conversation with it is refused.
 """
 
 from __future__ import annotations
 
-import codecs
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,19 @@ from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
+from firesteel.core.chat_template import ChatTemplate as ChatTemplate
+from firesteel.core.chat_template import Message as Message
+from firesteel.core.chat_template import without_speech_marks
+from firesteel.core.control import Control
+from firesteel.core.decoding import IncrementalText, Pieces, pieces_of
+from firesteel.core.encoder import Encoder
 from firesteel.core.errors import ArtefactError, UserError
+from firesteel.core.renderer import Renderer
+from firesteel.core.speech import END_THINK, THINK, Manner, Speech
+from firesteel.core.tokenizer_files import config_of, read_backend, read_description, unique, write_files
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 ROLES = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant|>", "tool": "<|tool|>"}
-THINK, END_THINK = "<think>", "</think>"
 SPECIAL_TOKENS = (PAD, BOS, EOS, *ROLES.values(), THINK, END_THINK)  # ids 0, 1, 2, ...
 
 # Qwen2's pre-tokenizer, so that runtimes which know it by name ("qwen2" in GGUF) split text the same way. Digits stand alone.
@@ -42,8 +50,6 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
-Message = dict[str, Any]  # {"role", "content", optional "reasoning_content"}
-
 
 @dataclass(frozen=True)
 class Rendered:
@@ -54,119 +60,201 @@ class Rendered:
 
 
 class Tokenizer:
-    """Byte-level BPE with Firesteel's special tokens and chat template."""
+    """A `tokenizers` backend with its special tokens and chat template.
 
-    def __init__(self, backend: Backend) -> None:
-        backend.encode_special_tokens = True  # special tokens in text are plain text
-        self.backend = backend
-        found = {name: backend.token_to_id(name) for name in SPECIAL_TOKENS}
-        self.special = {name: id for name, id in found.items() if id is not None}
-        if len(self.special) < len(found):
-            missing = ", ".join(name for name in found if name not in self.special)
-            raise ArtefactError("the tokenizer lacks special tokens", value=missing)
-        self.pad_id, self.bos_id, self.eos_id = self.special[PAD], self.special[BOS], self.special[EOS]
-        self.think_id, self.end_think_id = self.special[THINK], self.special[END_THINK]
-        self.vocab_size: int = backend.get_vocab_size()
+    `special`      control tokens, text -> id: special tokens and those that the template writes; text never becomes one
+    `eos_id`       ends a document; None if the model has no such token
+    `bos_id`       None if the model has none; `prefix` tells whether plain text begins with it
+    `pad_id`       falls back to the end of text
+    `think_id`, `end_think_id`   None unless <think> and </think> are tokens
+    """
+
+    def __init__(
+        self, backend: Backend, *, chat_template: str | None = None, bos_token: str | None = None,
+        eos_token: str | None = None, pad_token: str | None = None, add_bos: bool | None = None,
+        add_eos: bool | None = None, end_ids: Iterable[int] = (), named: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """`backend` belongs to the tokenizer from now on.
+
+        `chat_template`: Jinja source; None = ours if the backend has all of SPECIAL_TOKENS, else the model has none.
+        `add_bos`, `add_eos`: whether plain text gets them; None = as the backend's post-processor does.
+        `end_ids`: further ids that end a turn. `named`: unk_token and others that a template may name. `config`: the
+        tokenizer_config.json that `save` shall write again. Raises ArtefactError.
+        """
+        tokens = dict(named or {}) | {
+            name: text
+            for name, text in (("bos_token", bos_token), ("eos_token", eos_token), ("pad_token", pad_token))
+            if text is not None
+        }
+        self.own = _is_ours(backend, chat_template)
+        if self.own:
+            chat_template, tokens = CHAT_TEMPLATE, {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
+        self.backend, self._named, self._config = backend, tokens, dict(config or {})
+        self._add = (add_bos, add_eos)
+        self.template = None if chat_template is None else ChatTemplate(chat_template, tokens)
+        self.vocab_size: int = 1 + max(backend.get_vocab().values(), default=-1)
+        self.bos_id, self.eos_id = self._id(tokens.get("bos_token")), self._id(tokens.get("eos_token"))
+        added = {token.content: id for id, token in backend.get_added_tokens_decoder().items()}
+        self.think_id, self.end_think_id = added.get(THINK), added.get(END_THINK)  # not if they are words like others
+        self._encoder = Encoder(backend)
+        self.prefix, self.suffix = self._around()
+        control = self._control()
+        self.special = control.ids
+        self._renderer = Renderer(self.template, control, self._encoder)
+        self._end_ids = tuple(end_ids)
+        pad, ends = self._id(tokens.get("pad_token")), unique([self.eos_id, *self._end_ids, 0])
+        self.pad_id = ends[0] if pad is None else pad
 
     @classmethod
     def load(cls, folder: Path | str) -> Tokenizer:
-        """Read `tokenizer.json` of a tokenizer or model folder. Raises ArtefactError."""
-        file = Path(folder) / "tokenizer.json"
-        try:
-            backend = Backend.from_file(str(file))
-        except Exception as e:  # the library raises plain Exception for missing and malformed files alike
-            raise ArtefactError("the tokenizer cannot be read", value=file, why=str(e)) from e
-        return cls(backend)
+        """Read the tokenizer of a tokenizer or model folder, ours or Hugging Face's. Raises ArtefactError."""
+        folder = Path(folder)
+        said = read_description(folder)
+        backend = read_backend(folder, said.config)
+        # a post-processor that adds nothing does not say that nothing is to be added: DeepSeek's adds no BOS, its config asks
+        # for one, which transformers 4 and llama.cpp heed and transformers 5 does not
+        add = [said.config.get(key) or None for key in ("add_bos_token", "add_eos_token")]
+        named = dict(said.named)
+        main = {name: named.pop(name, None) for name in ("bos_token", "eos_token", "pad_token")}
+        return cls(
+            backend, chat_template=said.chat_template, **main, add_bos=add[0], add_eos=add[1], end_ids=said.end_ids,
+            named=named, config=said.config,
+        )  # fmt: skip
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` in Hugging Face layout."""
-        self.backend.save(str(folder / "tokenizer.json"))
-        config = {
-            "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": BOS, "eos_token": EOS, "pad_token": PAD,
-            "clean_up_tokenization_spaces": False, "chat_template": CHAT_TEMPLATE,
-        }  # fmt: skip
-        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE + "\n", encoding="utf-8")
+        if self.own:
+            config = {
+                "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": BOS, "eos_token": EOS, "pad_token": PAD,
+                "clean_up_tokenization_spaces": False, "chat_template": CHAT_TEMPLATE,
+            }  # fmt: skip
+            write_files(folder, self.backend, config, CHAT_TEMPLATE + "\n")
+        else:
+            source = self.template.source if self.template else None
+            config = config_of(self._config, self._named)
+            write_files(folder, self._encoder.restored(self.prefix, self.suffix), config, source)
 
     def encode(self, text: str) -> list[int]:
-        """Plain text to ids [T]; no special token is ever produced."""
-        ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
-        return ids
+        """Plain text to ids [T]; no control token is ever produced, nothing is added around."""
+        return self._encoder.plain(text)[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` for many texts, in parallel."""
-        return [e.ids for e in self.backend.encode_batch(list(texts), add_special_tokens=False)]
+        return self._encoder.plain_batch(texts)
+
+    def continued(self, text: str) -> list[int]:
+        """Plain text as a prompt to continue, with what the model's tokenizer puts around text (`add_special_tokens`).
+
+        Ours begins with <|bos|>, as every document did in pretraining.
+        """
+        return [*self.prefix, *self.encode(text), *self.suffix]
+
+    def document(self, ids: Sequence[int]) -> list[int]:
+        """The ids of a text as a document to train on: begun as the model's texts begin, ended by the end of text."""
+        return [*self.prefix, *ids, *unique([self.eos_id])]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Ids to text; special tokens are left out, invalid UTF-8 becomes U+FFFD."""
-        return b"".join(self.token_bytes[i] for i in ids).decode("utf-8", errors="replace")
+        return self.pieces.text(ids)
 
-    @cached_property
+    @property
     def token_bytes(self) -> list[bytes]:
         """The bytes of each id; empty for special tokens."""
-        alphabet = _byte_alphabet()
-        specials = set(self.special.values())
-        out = []
-        for i in range(self.vocab_size):
-            token = self.backend.id_to_token(i)
-            out.append(b"" if i in specials or token is None else bytes(alphabet[c] for c in token))
-        return out
+        return self.pieces.table
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """The text of each id, and how a text begins."""
+        flagged = {id for id, token in self.backend.get_added_tokens_decoder().items() if token.special}
+        silent = (flagged - self._encoder.made_special) | set(self.stop_ids)
+        return pieces_of(self.backend, self.vocab_size, silent)
+
+    @cached_property
+    def stop_ids(self) -> tuple[int, ...]:
+        """All ids that end a turn: the end of text, those that the model's files name, what the template ends a turn with."""
+        return unique([self.eos_id, *self._end_ids, self._renderer.turn_end])
+
+    @cached_property
+    def halt_ids(self) -> tuple[int, ...]:
+        """`stop_ids`, and what an answer can never hold: padding, begins of texts, of turns and of roles."""
+        no_text = {self.bos_id, self.pad_id, *self.prefix, *self._renderer.written}
+        return unique([*self.stop_ids, *sorted(id for id in no_text if id is not None)])
+
+    @cached_property
+    def manner(self) -> Manner:
+        """How the model thinks aloud."""
+        return Manner(self.think_id, self.end_think_id, self._renderer.opens_thought, self.own)
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> Rendered:
-        """A conversation to ids and the assistant mask. Raises UserError for an unknown role or content that is no text."""
-        ids, mask = [self.bos_id], [False]
-        for message in messages:
-            role, content = message.get("role"), message.get("content") or ""
-            if role not in ROLES or not isinstance(content, str):
-                raise UserError(
-                    "a message needs a known role and text content", value=role, hint="roles: " + ", ".join(ROLES)
-                )
-            spoken = self._spoken(message, content) if role == "assistant" else self.encode(content)
-            ids += [self.special[ROLES[role]], *spoken]
-            mask += [False] + [role == "assistant"] * len(spoken)
-        if add_generation_prompt:
-            ids.append(self.special[ROLES["assistant"]])
-            mask.append(False)
-        return Rendered(ids, mask)
+        """A conversation to ids and the assistant mask.
 
-    def _spoken(self, message: Message, content: str) -> list[int]:
-        reasoning = message.get("reasoning_content") or ""
-        thought = [self.think_id, *self.encode(reasoning), self.end_think_id] if reasoning else []
-        return [*thought, *self.encode(content), self.eos_id]
+        Raises UserError for an unknown role, content that is no text, a conversation that the template refuses, and
+        assistant turns of which the template does not show where they begin and end.
+        """
+        return Rendered(*self._renderer.render(messages, add_generation_prompt=add_generation_prompt, masked=True))
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """A conversation to the ids that the model is to continue: `render` without its mask, and its demands for one."""
+        return self._renderer.render(messages, add_generation_prompt=True, masked=False)[0]
 
     def parse(self, ids: Sequence[int]) -> tuple[str | None, str]:
-        """What the model said after <|assistant|>: (reasoning, answer); reasoning is None if it did not think.
+        """What the model said in its turn: (reasoning, answer); reasoning is None if it did not think.
 
         A thought that never ends is all reasoning, with an empty answer.
         """
-        ids = list(ids)
-        if self.eos_id in ids:
-            ids = ids[: ids.index(self.eos_id)]
-        if not ids or ids[0] != self.think_id:
-            return None, self.decode(ids)
-        end = ids.index(self.end_think_id) if self.end_think_id in ids else len(ids)
-        return self.decode(ids[1:end]), self.decode(ids[end + 1 :])
+        speech, said = Speech(self.pieces, self.manner), []
+        for id in ids:
+            if id in self.stop_ids:
+                break
+            said.append(speech.push(id))
+        said.append(speech.finish())
+        reasoning, answer = ("".join(parts) for parts in zip(*said, strict=True))
+        return (reasoning if speech.thought else None), answer
+
+    def _id(self, token: str | None) -> int | None:
+        return None if token is None else self.backend.token_to_id(token)
+
+    def _around(self) -> tuple[list[int], list[int]]:
+        """What stands before and after plain text."""
+        if self.own:
+            return list(unique([self.bos_id])), []
+        before, after = self._encoder.prefix, self._encoder.suffix
+        if self._add[0] is not None:
+            before = list(unique([self.bos_id if self._add[0] else None]))
+        if self._add[1] is not None:
+            after = list(unique([self.eos_id if self._add[1] else None]))
+        return before, after
+
+    def _control(self) -> Control:
+        """Special tokens, and other added tokens that stand in the template; blank ones are text to a template."""
+        try:
+            literals = self.template.literals if self.template else ""
+        except UserError:  # no Jinja: whoever renders will be told
+            literals = ""
+        steering = {
+            id: token for id, token in sorted(self.backend.get_added_tokens_decoder().items())
+            if token.special or (token.content in literals and not token.content.isspace())
+        }  # fmt: skip
+        control = Control(steering, () if self.own else (THINK, END_THINK))
+        self._encoder.guard(steering)
+        return control
 
 
-class IncrementalDecoder:
-    """Turns ids into text as they come, never emitting half of a UTF-8 character."""
+class IncrementalDecoder(IncrementalText):
+    """Turns ids of a tokenizer into text as they come, never emitting half of a UTF-8 character."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._bytes = tokenizer.token_bytes
-        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def push(self, id: int) -> str:
-        """Text that became certain with this id (may be empty)."""
-        return self._utf8.decode(self._bytes[id])
-
-    def finish(self) -> str:
-        """What is left at the end; an unfinished character becomes U+FFFD."""
-        return self._utf8.decode(b"", final=True)
+        super().__init__(tokenizer.pieces)
 
 
-def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's printable stand-ins for the 256 bytes: character -> byte."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    alphabet = {chr(b): b for b in printable}
-    rest = [b for b in range(256) if b not in set(printable)]
-    return alphabet | {chr(256 + i): b for i, b in enumerate(rest)}
+def _is_ours(backend: Backend, chat_template: str | None) -> bool:
+    """Whether this is Firesteel's own tokenizer: no other template, and all of its special tokens."""
+    if chat_template is not None and without_speech_marks(chat_template).strip() != without_speech_marks(CHAT_TEMPLATE):
+        return False
+    missing = [name for name in SPECIAL_TOKENS if backend.token_to_id(name) is None]
+    if missing and chat_template is not None:
+        raise ArtefactError(
+            "the tokenizer lacks special tokens", value=", ".join(missing), why="its template needs them"
+        )
+    return not missing

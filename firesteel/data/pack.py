@@ -1,4 +1,4 @@
-"""Documents -> token shards: <|bos|> text <|eos|>, back to back, for training and for the held-out split."""
+"""Documents -> token shards for training and for the held-out split: texts begun and ended as the model's are, back to back."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pack(documents_folder: Path, tokenizer: Tokenizer, settings: TokensSettings,
             raise ArtefactError(
                 "a split has no documents", value=f"{documents_folder} {split}", hint="make the documents again"
             )
-        text_tokens = max(1, counts["tokens"] - 2 * counts["documents"])
+        text_tokens = max(1, counts["tokens"] - len(tokenizer.document([])) * counts["documents"])
         stats[split] = counts | {
             "mb": round(size.bytes / 1e6, 3),
             "bytes_per_token": round(size.bytes / text_tokens, 3),
@@ -47,10 +47,10 @@ def pack(documents_folder: Path, tokenizer: Tokenizer, settings: TokensSettings,
 
 
 def encode(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[list[int]]:
-    """Each text as ids between <|bos|> and <|eos|>; special tokens written in a text are plain text."""
+    """Each text as the ids of a document (`Tokenizer.document`); special tokens written in a text are plain text."""
     for batch in _batches(texts):
         for ids in tokenizer.encode_batch(batch):
-            yield [tokenizer.bos_id, *ids, tokenizer.eos_id]
+            yield tokenizer.document(ids)
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

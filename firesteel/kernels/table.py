@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from firesteel.kernels.experts import experts_cpu, experts_reference
+import torch.nn.functional as F
+
+from firesteel.kernels.attention import causal_attention_cpu, causal_attention_fused, causal_attention_reference
+from firesteel.kernels.grouped import grouped_linear_cpu, grouped_linear_reference
+from firesteel.kernels.linear import linear
+from firesteel.kernels.norm import rms_norm_cpu, rms_norm_reference
+from firesteel.kernels.rotary import rotate_cpu, rotate_reference
+from firesteel.kernels.swiglu import swiglu_cpu, swiglu_reference
 
 OPS: dict[str, dict[str, Callable[..., Any]]] = {
-    "experts": {"reference": experts_reference, "cpu": experts_cpu},
-}
+    "causal_attention": {
+        "reference": causal_attention_reference, "cpu": causal_attention_cpu, "cuda": causal_attention_fused,
+        "npu": causal_attention_fused, "xpu": causal_attention_fused, "mps": causal_attention_fused,
+    },
+    "linear": {"reference": F.linear, "cpu": linear},
+    "rms_norm": {"reference": rms_norm_reference, "cpu": rms_norm_cpu},
+    "rotate": {"reference": rotate_reference, "cpu": rotate_cpu},
+    "grouped_linear": {"reference": grouped_linear_reference, "cpu": grouped_linear_cpu},
+    "swiglu": {"reference": swiglu_reference, "cpu": swiglu_cpu},
+}  # fmt: skip
 
 
 def kernel(op: str, device_type: str) -> Callable[..., Any]:

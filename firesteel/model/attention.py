@@ -1,9 +1,6 @@
-"""Multi-head latent attention (DeepSeek-V2 report §2.1 and App. C, eq. 37-47).
+"""Grouped-query attention (Ainslie et al. 2023), and what it shares with MLA. MHA is GQA with a key head for every head.
 
-B batch, T new tokens, S cached + new tokens, H heads, D hidden, C kv latent, N content width, R rotary width, V value width
-
-Two modes that compute the same: `forward` expands keys and values per head (training), `extend` keeps queries in the
-latent space and attends to the cache as one shared key/value head (decoding; "weight absorption").
+B batch, T new tokens, S cached + new tokens, H heads, G key/value heads, D hidden, W width of a head
 """
 
 from __future__ import annotations
@@ -12,74 +9,76 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from firesteel.kernels.linear import product_dtype
+from firesteel.kernels.table import kernel
 from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
-from firesteel.model.layers import RMSNorm, rotate
+from firesteel.model.layers import Linear, RMSNorm
+from firesteel.model.rope import rotate
 
 
-class MLA(nn.Module):
-    """Attention whose cache holds only the normed latent c_KV and the shared rotary key k_R."""
+class GQA(nn.Module):
+    """Softmax attention whose cache holds the keys and values of G heads; biases and norms of q and k where configured."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         c = self.config = config
-        heads, width = c.num_attention_heads, c.hidden_size
-        if c.q_lora_rank is None:
-            self.q_proj = nn.Linear(width, heads * c.qk_head_dim, bias=False)
-        else:
-            self.q_a_proj = nn.Linear(width, c.q_lora_rank, bias=False)
-            self.q_a_layernorm = RMSNorm(c.q_lora_rank, 1e-6)  # the reference's own default, whatever rms_norm_eps says
-            self.q_b_proj = nn.Linear(c.q_lora_rank, heads * c.qk_head_dim, bias=False)
-        self.kv_a_proj_with_mqa = nn.Linear(width, c.kv_lora_rank + c.qk_rope_head_dim, bias=False)
-        self.kv_a_layernorm = RMSNorm(c.kv_lora_rank, 1e-6)
-        self.kv_b_proj = nn.Linear(c.kv_lora_rank, heads * (c.qk_nope_head_dim + c.v_head_dim), bias=False)
-        self.o_proj = nn.Linear(heads * c.v_head_dim, width, bias=False)
-        self.scale = c.qk_head_dim**-0.5
+        heads, groups, width = c.num_attention_heads, c.num_key_value_heads, c.head_dim
+        self.q_proj = Linear(c.hidden_size, heads * width, bias=c.qkv_bias)
+        self.k_proj = Linear(c.hidden_size, groups * width, bias=c.qkv_bias)
+        self.v_proj = Linear(c.hidden_size, groups * width, bias=c.qkv_bias)
+        self.o_proj = Linear(heads * width, c.hidden_size, bias=c.o_bias)
+        if c.qk_norm:
+            self.q_norm = RMSNorm(width, c.rms_norm_eps)
+            self.k_norm = RMSNorm(width, c.rms_norm_eps)
 
-    def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        """Causal attention over whole sequences. x [B, T, D], table [1, T, 2, R/2] -> [B, T, D]."""
-        c = self.config
-        B, T, _ = x.shape
-        q = torch.cat(self._queries(x, table), dim=-1)  # [B, T, H, N+R]
-        latent, k_rope = self._latent(x, table)  # [B, T, C], [B, T, R]
-        kv = self.kv_b_proj(latent).view(B, T, c.num_attention_heads, c.qk_nope_head_dim + c.v_head_dim)
-        k_nope, v = kv.split([c.qk_nope_head_dim, c.v_head_dim], dim=-1)
-        k = torch.cat((k_nope, k_rope[:, :, None].expand(-1, -1, c.num_attention_heads, -1)), dim=-1)
-        pad = c.qk_head_dim - c.v_head_dim  # the fused kernel wants one width for q, k and v
-        v = F.pad(v, (0, pad)) if pad > 0 else v
-        o = F.scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, scale=self.scale
-        )
-        out: Tensor = self.o_proj(o.transpose(1, 2)[..., : c.v_head_dim].flatten(2))
+    def forward(self, x: Tensor, table: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Causal attention over whole sequences. x [B, T, D], table [1, T, 2, W/2], mask [B, 1, T, T] or None -> [B, T, D]."""
+        q, k, v = self._heads(x, table)
+        o = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, self.config.softmax_scale)
+        out: Tensor = self.o_proj(o.transpose(1, 2).flatten(2))
         return out
 
     def extend(self, x: Tensor, table: Tensor, view: CacheView, layer: int) -> Tensor:
-        """Attention of new tokens to the cache, which receives them first. x [B, T, D], table [B, T, 2, R/2] -> [B, T, D]."""
-        c = self.config
+        """Attention of new tokens to the cache, which receives them first. x [B, T, D], table [B, T, 2, W/2] -> [B, T, D]."""
         B, T, _ = x.shape
-        H, N, C = c.num_attention_heads, c.qk_nope_head_dim, c.kv_lora_rank
-        q_nope, q_rope = self._queries(x, table)  # [B, T, H, N], [B, T, H, R]
-        context = view.update(layer, torch.cat(self._latent(x, table), dim=-1))  # [B, S, C+R]
-        up = self.kv_b_proj.weight.view(H, N + c.v_head_dim, C)  # W_UK and W_UV of each head
-        q_latent = torch.einsum("bthn,hnc->bthc", q_nope, up[:, :N])  # W_UK^T q: absorption
-        q = torch.cat((q_latent, q_rope), dim=-1).view(B, T * H, C + c.qk_rope_head_dim)
-        scores = torch.bmm(q, context.transpose(1, 2)).view(B, T, H, -1) * self.scale
-        p = torch.softmax(scores.float() + view.bias[:, :, None], dim=-1).to(x.dtype)  # [B, T, H, S]
-        o_latent = torch.bmm(p.view(B, T * H, -1), context[..., :C]).view(B, T, H, C)
-        o = torch.einsum("bthc,hvc->bthv", o_latent, up[:, N:])
-        out: Tensor = self.o_proj(o.reshape(B, T, H * c.v_head_dim))
+        groups, width = self.config.num_key_value_heads, self.config.head_dim
+        q, k, v = self._heads(x, table)
+        context = view.update(layer, torch.cat((k, v), dim=2).flatten(2))  # [B, S, 2*G*W]
+        k, v = context.view(B, -1, 2, groups, width).permute(2, 0, 3, 1, 4)  # each [B, G, S, W]
+        q = q.view(B, T, groups, -1, width).permute(0, 2, 1, 3, 4).flatten(2, 3)  # [B, G, T*H/G, W]
+        share = q.shape[2] // T
+        mask = view.visible[:, None, :, None].expand(-1, 1, -1, share, -1).flatten(2, 3)  # [B, 1, T*H/G, S]
+        o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.config.softmax_scale)
+        o = o.view(B, groups, T, share, width).permute(0, 2, 1, 3, 4).reshape(B, T, -1)
+        out: Tensor = self.o_proj(o)
         return out
 
-    def _queries(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Content part [B, T, H, N] and rotated part [B, T, H, R]."""
-        c = self.config
-        q = self.q_proj(x) if c.q_lora_rank is None else self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x)))
-        q = q.view(*x.shape[:2], c.num_attention_heads, c.qk_head_dim)
-        q_nope, q_rope = q.split([c.qk_nope_head_dim, c.qk_rope_head_dim], dim=-1)
-        return q_nope, rotate(q_rope, table)
+    def _heads(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries [B, T, H, W], rotated keys and values [B, T, G, W]."""
+        c, shape = self.config, (*x.shape[:2], -1, self.config.head_dim)
+        q, k, v = self.q_proj(x).view(shape), self.k_proj(x).view(shape), self.v_proj(x).view(shape)
+        if c.qk_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
+        return (
+            rotate(q, table, interleave=c.rope_interleave),
+            rotate(k, table, interleave=c.rope_interleave),
+            v,
+        )
 
-    def _latent(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-        """What the cache holds: normed latent [B, T, C] and rotated shared key [B, T, R]."""
-        c = self.config
-        latent, k_rope = self.kv_a_proj_with_mqa(x).split([c.kv_lora_rank, c.qk_rope_head_dim], dim=-1)
-        return self.kv_a_layernorm(latent), rotate(k_rope[:, :, None], table)[:, :, 0]
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """softmax(q k^T scale) v over earlier tokens.
+
+    q [B, H, T, W], k [B, G, T, W], v [B, G, T, V], mask [B, 1, T, T] of who sees whom; None: every earlier token.
+    Returns [B, H, T, V].
+    """
+    if mask is None:
+        out: Tensor = kernel("causal_attention", q.device.type)(q, k, v, scale)
+        return out
+    pad = q.shape[-1] - v.shape[-1]  # torch's fused kernels want one width
+    padded = F.pad(v, (0, pad)) if pad > 0 else v
+    q, k, padded = (x.to(product_dtype(q)) for x in (q, k, padded))
+    shared = k.shape[1] != q.shape[1]
+    o = F.scaled_dot_product_attention(q, k, padded, attn_mask=mask, scale=scale, enable_gqa=shared)
+    return o[..., : v.shape[-1]].to(v.dtype)

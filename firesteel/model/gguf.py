@@ -1,137 +1,135 @@
-"""Reading a model back from a GGUF file of architecture `deepseek2` (layout: gguf_layout.py) into ours."""
+"""A GGUF file's model and tokenizer into ours: quantised weights become floats, piece by piece, in their own places."""
 
 from __future__ import annotations
 
-import dataclasses
+import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
 
-from firesteel.compute.count import Shape, parameters
 from firesteel.core.errors import ArtefactError
+from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.config import ModelConfig
+from firesteel.model.gguf_config import config_of
 from firesteel.model.gguf_file import GGUF, open_gguf
-from firesteel.model.gguf_layout import ARCHITECTURE, SIGMOID, join_kv, place
+from firesteel.model.gguf_layout import WHOLE_KV_B, Slot, slots
+from firesteel.model.gguf_read import read_into
 from firesteel.model.gguf_tokenizer import read_tokenizer
 from firesteel.model.transformer import Transformer
-from firesteel.model.weights import save_model, to_hf
+from firesteel.model.weights import materialise, save_model
 
-FIXED = (  # key, its value where it is absent, the only one that this implementation computes
-    ("expert_gating_func", 1, SIGMOID), ("expert_weights_norm", False, True), ("rope.scaling.type", "none", "none"),
-)  # fmt: skip
-MAX_CONTEXT = 1 << 24  # positions; the rotary table of a file that claims more is not made
-MAY_BE_ZERO = ("first_k_dense_replace", "num_nextn_predict_layers", "bos_token_id", "eos_token_id", "pad_token_id")
+FLOATS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+COPIES = re.compile(
+    r"blk\.\d+\.(attn_kv_b|attn_rot_embd|nextn\.embed_tokens|nextn\.shared_head_head)\.weight$|rope_freqs\.weight$"
+)
+FEWEST_BITS = 4  # of a weight, in the readable number formats
 
 
-def import_gguf(path: Path | str, folder: Path) -> Transformer:
-    """Write a GGUF file's model and tokenizer into an existing folder, in Hugging Face layout; returns the model.
+@dataclass(frozen=True)
+class Imported:
+    """What an import made, and what the file says of itself."""
 
-    Raises ArtefactError for a file that is damaged, or holds what this version does not compute.
+    model: Transformer
+    tokenizer: Tokenizer
+    facts: dict[str, Any]  # name, licence, number formats
+
+
+def import_gguf(path: Path | str, folder: Path, dtype: torch.dtype | None = None) -> Imported:
+    """Write a GGUF file's model and tokenizer into an existing folder, in Hugging Face layout.
+
+    `dtype` None: that of `kept_dtype`. Raises ArtefactError for a file that is damaged, or holds what this version does not
+    compute.
     """
     file = open_gguf(path)
-    tokenizer, model = read_tokenizer(file), load_gguf(file)
-    if tokenizer.vocab_size > model.config.vocab_size:
-        why = f"{tokenizer.vocab_size} tokens, {model.config.vocab_size} rows in the model's tables"
+    config, tokenizer = config_of(file), read_tokenizer(file)
+    if tokenizer.vocab_size > config.vocab_size:
+        why = f"{tokenizer.vocab_size} tokens, {config.vocab_size} rows in the model's tables"
         raise ArtefactError("the tokenizer does not belong to the model", value=file.path, why=why)
+    model = load_gguf(file, dtype or kept_dtype(file))
     save_model(folder, model)
     tokenizer.save(folder)
-    return model
+    write_generation(folder, config)
+    return Imported(model, tokenizer, facts_of(file))
 
 
-def config_of(file: GGUF) -> ModelConfig:
-    """The model's shape from the file's keys. Raises ArtefactError for what is damaged, or not computed by this version."""
-    for name, absent, value in FIXED:
-        found = file.keys.get(f"{ARCHITECTURE}.{name}", absent)
-        if found != value:
-            why = f"only {value!r} is"
-            raise ArtefactError("this model's architecture is not supported", value=f"{name} = {found!r}", why=why)
-    try:
-        config = _config(file)
-        counts = parameters(Shape.of(dataclasses.asdict(config)))
-    except (AssertionError, TypeError, ValueError, ZeroDivisionError) as e:
-        raise ArtefactError("the keys of the GGUF file do not fit together", value=file.path, why=str(e)) from e
-    if counts.total + counts.mtp > file.size or config.max_position_embeddings > MAX_CONTEXT:
-        why = f"{counts.total + counts.mtp:,} weights and {config.max_position_embeddings:,} positions"
+def kept_dtype(file: GGUF) -> torch.dtype:
+    """The dtype that keeps a file's weights: bfloat16 where all matrices are, else float32 (a scale times a small integer).
+
+    Float16 becomes float32 too: its weights fit, the activations of models that were trained in bfloat16 often do not.
+    """
+    kinds = {stored.kind.name for stored in file.tensors.values() if len(stored.shape) > 1}
+    return torch.bfloat16 if kinds == {"BF16"} else torch.float32
+
+
+def load_gguf(file: GGUF, dtype: torch.dtype = torch.float32) -> Transformer:
+    """The file's model in eval mode. Memory: the model, and a piece of some megabytes.
+
+    Raises ArtefactError naming missing, surplus or misshapen tensors before memory is taken for any.
+    """
+    config = config_of(file)
+    with torch.device("meta"):
+        model = Transformer(config)
+    weights = sum(p.numel() for p in model.parameters())
+    if weights * FEWEST_BITS > file.size * 8:
+        why = f"{weights:,} weights, {file.size:,} bytes"
         raise ArtefactError("the keys describe a larger model than the GGUF file holds", value=file.path, why=why)
-    return config
-
-
-def _config(file: GGUF) -> ModelConfig:
-    def key(name: str) -> Any:
-        return file.need(f"{ARCHITECTURE}.{name}")
-
-    def option(name: str, default: Any) -> Any:
-        return file.keys.get(f"{ARCHITECTURE}.{name}", default)
-
-    mtp, rope = option("nextn_predict_layers", 0), key("rope.dimension_count")
-    config = ModelConfig(
-        vocab_size=key("vocab_size"), hidden_size=key("embedding_length"), num_hidden_layers=key("block_count") - mtp,
-        num_attention_heads=key("attention.head_count"), q_lora_rank=option("attention.q_lora_rank", 0) or None,
-        kv_lora_rank=key("attention.kv_lora_rank"), qk_nope_head_dim=key("attention.key_length_mla") - rope,
-        qk_rope_head_dim=rope, v_head_dim=key("attention.value_length_mla"),
-        intermediate_size=key("feed_forward_length"), first_k_dense_replace=key("leading_dense_block_count"),
-        moe_intermediate_size=key("expert_feed_forward_length"), n_routed_experts=key("expert_count"),
-        num_experts_per_tok=key("expert_used_count"), n_shared_experts=key("expert_shared_count"),
-        routed_scaling_factor=round(option("expert_weights_scale", 1.0), 6), num_nextn_predict_layers=mtp,
-        rope_theta=option("rope.freq_base", 10000.0), max_position_embeddings=key("context_length"),
-        tie_word_embeddings="output.weight" not in file.tensors,
-        rms_norm_eps=float(f"{key('attention.layer_norm_rms_epsilon'):.6g}"),
-        n_group=option("expert_group_count", 1), topk_group=option("expert_group_used_count", 1),
-        bos_token_id=file.need("tokenizer.ggml.bos_token_id"), eos_token_id=file.need("tokenizer.ggml.eos_token_id"),
-        pad_token_id=file.keys.get("tokenizer.ggml.padding_token_id", 0),
-    )  # fmt: skip
-    sizes = [
-        v for n, v in dataclasses.asdict(config).items() if n not in MAY_BE_ZERO and not isinstance(v, float | bool)
-    ]
-    assert all(isinstance(v, int) and v > 0 for v in sizes if v is not None), "a size is not a positive number"
-    return config
-
-
-def load_gguf(file: GGUF) -> Transformer:
-    """The file's model in float32 and eval mode. Raises ArtefactError naming missing, surplus or misshapen tensors."""
-    model = Transformer(config_of(file))
-    seen: set[str] = set()
-    stacks: dict[str, Tensor] = {}  # the expert stacks of the layer at hand
-    for name, target in to_hf(model):
-        names, expert = place(name)
-        missing = [one for one in names if one not in file.tensors]
-        if missing:
-            raise ArtefactError("a tensor is missing from the GGUF file", value=missing[0])
-        if expert is not None:
-            if names[0] not in seen:
-                stacks = {n: t for n, t in stacks.items() if n.split(".")[1] == names[0].split(".")[1]}
-                stacks[names[0]] = _sized(file, names[0], model.config.n_routed_experts)
-            _fill(names[0], target, stacks[names[0]][expert])
-        else:
-            found = [file.tensors[one]() for one in names]
-            _fill(names[0], target, found[0] if len(found) == 1 else _joined(names, found))
-        seen |= set(names)
-    surplus = sorted(set(file.tensors) - seen)
-    if surplus:
-        why = "the keys have no place for them"
-        raise ArtefactError("surplus tensors in the GGUF file", value=", ".join(surplus[:5]), why=why)
+    _check(file, _slots(model, file))
+    materialise(model, dtype, "cpu")
+    with file.path.open("rb") as f, torch.no_grad():
+        for name, slot in _slots(model, file).items():
+            stored = file.tensors[name]
+            for number, view in enumerate(slot.views):
+                read_into(f, stored, view, number * stored.bytes_of(view.numel()))
     return model.eval()
 
 
-def _sized(file: GGUF, name: str, experts: int) -> Tensor:
-    stack = file.tensors[name]()
-    if stack.shape[0] != experts:
-        why = f"the keys ask for {experts} experts, the file has {stack.shape[0]}"
-        raise ArtefactError("a tensor has the wrong shape", value=name, why=why)
-    return stack
+def _slots(model: Transformer, file: GGUF) -> dict[str, Slot]:
+    return slots(model, permuted=file.architecture == "llama", whole_kv=f"blk.0.{WHOLE_KV_B}" in file.tensors)
 
 
-def _joined(names: tuple[str, ...], parts: list[Tensor]) -> Tensor:
-    k_b, v_b = parts
-    if k_b.ndim != 3 or v_b.ndim != 3 or k_b.shape[:2] != (v_b.shape[0], v_b.shape[2]):
-        why = f"{list(k_b.shape)} and {list(v_b.shape)} do not belong together"
-        raise ArtefactError("a tensor has the wrong shape", value=", ".join(names), why=why)
-    return join_kv(k_b, v_b)
+def _check(file: GGUF, wanted: dict[str, Slot]) -> None:
+    """Raise ArtefactError unless the file holds exactly what the keys ask for, and copies of it."""
+    missing = sorted(set(wanted) - set(file.tensors))
+    if missing:
+        value = missing[0] if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more"
+        raise ArtefactError("a tensor is missing from the GGUF file", value=value, why="the keys ask for it")
+    copies = {name for name in file.tensors if COPIES.match(name)} | _split_copies(file)
+    surplus = sorted(set(file.tensors) - set(wanted) - copies)
+    if surplus:
+        why = "the keys have no place for them"
+        raise ArtefactError("surplus tensors in the GGUF file", value=", ".join(surplus[:5]), why=why)
+    for name, slot in wanted.items():
+        if file.tensors[name].shape != slot.shape:
+            why = f"the keys ask for {list(slot.shape)}, the file has {list(file.tensors[name].shape)}"
+            raise ArtefactError("a tensor has the wrong shape", value=name, why=why)
 
 
-def _fill(name: str, target: Tensor, tensor: Tensor) -> None:
-    if target.shape != tensor.shape:
-        why = f"the keys ask for {list(target.shape)}, the file has {list(tensor.shape)}"
-        raise ArtefactError("a tensor has the wrong shape", value=name, why=why)
-    target.copy_(tensor)
+def _split_copies(file: GGUF) -> set[str]:
+    """Some programs write MLA's up-projection three times: whole, and each half. Then the whole one is read."""
+    layers = {name.rpartition("attn_kv_b")[0] for name in file.tensors if name.endswith(WHOLE_KV_B)}
+    return {f"{layer}attn_{part}_b.weight" for layer in layers for part in "kv"}
+
+
+def write_generation(folder: Path, config: ModelConfig) -> None:
+    """Write generation_config.json: which ids begin, end and pad, for whoever generates with the model."""
+    ends = config.eos_token_id
+    ids = {
+        "bos_token_id": config.bos_token_id, "eos_token_id": list(ends) if isinstance(ends, tuple) else ends,
+        "pad_token_id": config.pad_token_id,
+    }  # fmt: skip
+    text = json.dumps({name: id for name, id in ids.items() if id is not None}, indent=1)
+    (folder / "generation_config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def facts_of(file: GGUF) -> dict[str, Any]:
+    """What the file says of itself, for the record: name, licence, number formats."""
+    told = {name: file.keys.get(f"general.{name}") for name in ("name", "license", "organization")}
+    kinds: dict[str, int] = {}
+    for stored in file.tensors.values():
+        kinds[stored.kind.name] = kinds.get(stored.kind.name, 0) + 1
+    return {name: value for name, value in told.items() if isinstance(value, str)} | {
+        "architecture": file.architecture, "number_formats": dict(sorted(kinds.items())),
+    }  # fmt: skip

@@ -17,32 +17,44 @@ from firesteel.model.layers import SwiGLU
 
 
 class Router(nn.Module):
-    """Sigmoid affinities; the bias steers the choice of experts, never the gate's value (eq. 13-16)."""
+    """Affinities of tokens to experts, in float32 whatever the model's dtype (V3 eq. 13-16, V2 eq. 20-22).
+
+    A correction bias, where there is one, steers the choice of experts, never the gate's value.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
-        self.e_score_correction_bias: Tensor
-        self.register_buffer("e_score_correction_bias", torch.zeros(config.n_routed_experts))
+        self.e_score_correction_bias: Tensor | None
+        bias = torch.zeros(config.n_routed_experts) if config.topk_method == "noaux_tc" else None
+        self.register_buffer("e_score_correction_bias", bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x [N, D] -> gates [N, K], chosen experts [N, K], affinities [N, E]; routed in float32."""
+        """x [N, D] -> gates [N, K], chosen experts [N, K], affinities [N, E]."""
         c = self.config
-        scores = torch.sigmoid(F.linear(x.float(), self.weight.float()))
-        choice = scores.detach() + self.e_score_correction_bias
-        if c.n_group > 1:
+        logits = F.linear(x.float(), self.weight.float())
+        scores = torch.sigmoid(logits) if c.scoring_func == "sigmoid" else torch.softmax(logits, dim=-1)
+        choice = scores.detach()
+        if self.e_score_correction_bias is not None:
+            choice = choice + self.e_score_correction_bias
+        if c.n_group > 1 and c.topk_method != "greedy":
             choice = self._within_groups(choice)
         experts = choice.topk(c.num_experts_per_tok, dim=-1, sorted=False).indices
         gates = scores.gather(1, experts)
-        gates = gates / gates.sum(dim=-1, keepdim=True) * c.routed_scaling_factor
-        return gates, experts, scores
+        if c.norm_topk_prob:
+            gates = gates / (gates.sum(dim=-1, keepdim=True) + 1e-20)
+        return gates * c.routed_scaling_factor, experts, scores
 
     def _within_groups(self, choice: Tensor) -> Tensor:
-        """Keep the topk_group best groups, judged by the sum of their two best experts; the rest become -inf (reference code)."""
+        """Keep the topk_group best groups; the rest become -inf, as in DeepSeek's code.
+
+        A group is judged by the sum of its two best experts (V3), or by its best (V2, group_limited_greedy).
+        """
         c = self.config
         grouped = choice.view(choice.shape[0], c.n_group, -1)  # [N, G, E/G]
-        best = grouped.topk(2, dim=-1).values.sum(dim=-1).topk(c.topk_group, dim=-1).indices
+        judged = min(2 if c.topk_method == "noaux_tc" else 1, grouped.shape[-1])
+        best = grouped.topk(judged, dim=-1).values.sum(dim=-1).topk(c.topk_group, dim=-1).indices
         keep = torch.zeros(grouped.shape[:2], dtype=torch.bool, device=choice.device).scatter_(1, best, True)
         return grouped.masked_fill(~keep[..., None], float("-inf")).flatten(1)
 
@@ -77,7 +89,7 @@ class _Restore(torch.autograd.Function):
 
 
 class MoE(nn.Module):
-    """Shared experts see every token, routed experts the tokens that chose them; no token is dropped."""
+    """Shared experts see every token, routed experts the tokens that chose them; no token is dropped (eq. 12)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -85,7 +97,9 @@ class MoE(nn.Module):
         self.gate = Router(c)
         self.gate_up = nn.Parameter(torch.empty(c.n_routed_experts, 2 * c.moe_intermediate_size, c.hidden_size))
         self.down = nn.Parameter(torch.empty(c.n_routed_experts, c.hidden_size, c.moe_intermediate_size))
-        self.shared_experts = SwiGLU(c.hidden_size, c.n_shared_experts * c.moe_intermediate_size)
+        shared = c.n_shared_experts * c.moe_intermediate_size  # n shared experts are one n times as wide
+        self.shared_experts = SwiGLU(c.hidden_size, shared, bias=c.mlp_bias) if shared else None
+        self.adapter: Any = None  # lora.ExpertsLoRA, where there is one
         self.load: Tensor  # tokens each expert got since the last balance step, [E]
         self.register_buffer("load", torch.zeros(c.n_routed_experts), persistent=False)
         self.balance_loss: Tensor | None = None  # of the last training forward
@@ -98,22 +112,31 @@ class MoE(nn.Module):
         order = experts.view(-1).argsort(stable=True)
         inverse = torch.empty_like(order).scatter_(0, order, torch.arange(N * K, device=x.device))
         counts = torch.bincount(experts.view(-1), minlength=self.config.n_routed_experts)
-        rows = _Dispatch.apply(flat, order, inverse, K)
-        y = kernel("experts", x.device.type)(rows, self.gate_up, self.down, counts.tolist())
-        y = _Restore.apply(y, order, inverse).view(N, K, -1)
-        routed = torch.bmm(gates[:, None].to(y.dtype), y)[:, 0]  # sum_k g_k FFN_k(x)
+        rows = self._experts(_Dispatch.apply(flat, order, inverse, K), counts.tolist())
+        y = _Restore.apply(rows, order, inverse).view(N, K, -1)
+        routed = torch.bmm(gates[:, None].to(y.dtype), y)[:, 0].view_as(x)  # sum_k g_k FFN_k(x)
         if self.training and torch.is_grad_enabled():
             self.load += counts
             self.balance_loss = sequence_balance(scores.view(*x.shape[:2], -1), experts.view(*x.shape[:2], K))
-        out: Tensor = self.shared_experts(x) + routed.view_as(x)
-        return out
+        return routed if self.shared_experts is None else routed + self.shared_experts(x)
+
+    def _experts(self, rows: Tensor, counts: list[int]) -> Tensor:
+        """SwiGLU of each expert on its own rows. rows [N*K, D] sorted by expert -> [N*K, D]."""
+        linear, swiglu = kernel("grouped_linear", rows.device.type), kernel("swiglu", rows.device.type)
+        hidden = linear(rows, self.gate_up, counts)  # [N*K, 2I]
+        if self.adapter is not None:
+            hidden = hidden + self.adapter.gate_up(rows, counts)
+        act = swiglu(hidden)
+        y: Tensor = linear(act, self.down, counts)
+        return y if self.adapter is None else y + self.adapter.down(act, counts)
 
     @torch.no_grad()
     def balance(self, speed: float) -> Tensor:
         """Move each bias one step against its overload (eq. 16 and Moonlight App. C: mean-free); returns shares of load [E]."""
         share = self.load / self.load.sum().clamp(min=1)
         step = torch.sign(share.mean() - share)
-        self.gate.e_score_correction_bias += speed * (step - step.mean())
+        if self.gate.e_score_correction_bias is not None:
+            self.gate.e_score_correction_bias += speed * (step - step.mean())
         self.load.zero_()
         return share
 

@@ -27,7 +27,7 @@ def perplexity(
     total, count = 0.0, 0
     for first in range(0, windows, rows):
         batch = [torch.from_numpy(shards.slice(w * length, length)) for w in range(first, min(first + rows, windows))]
-        x = torch.stack(batch).to(model.rope.device)
+        x = torch.stack(batch).to(model.device)
         logits = model.logits(model(x)[:, :-1])
         total += F.cross_entropy(logits.flatten(0, 1), x[:, 1:].flatten(), reduction="sum").item()
         count += x[:, 1:].numel()

@@ -1,6 +1,6 @@
-"""The whole model: blocks, multi-token prediction, and the two ways through them (whole sequences, cached extension).
+"""The whole model, and the two ways through it: whole sequences, and extension of a cache.
 
-B batch, T tokens, D hidden, V vocabulary, NB cache blocks a row
+B batch, T tokens, D hidden, V vocabulary
 """
 
 from __future__ import annotations
@@ -8,60 +8,21 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from firesteel.model.attention import MLA
-from firesteel.model.cache import CacheView, PagedCache
+from firesteel.core.errors import UserError
+from firesteel.kernels.table import kernel
+from firesteel.model.block import Block
+from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
-from firesteel.model.layers import RMSNorm, SwiGLU, rope_table
+from firesteel.model.layers import Linear, RMSNorm
 from firesteel.model.moe import MoE
-
-
-class Block(nn.Module):
-    """Pre-norm residual block: attention, then dense or mixture-of-experts feed-forward."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.layer = layer
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = MLA(config)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp: nn.Module = (
-            MoE(config) if config.is_moe(layer) else SwiGLU(config.hidden_size, config.intermediate_size)
-        )
-
-    def forward(self, x: Tensor, table: Tensor, view: CacheView | None = None) -> Tensor:
-        """x [B, T, D], rotary table of its positions, cache window when decoding -> [B, T, D]."""
-        h = self.input_layernorm(x)
-        x = x + (self.self_attn(h, table) if view is None else self.self_attn.extend(h, table, view, self.layer))
-        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
-        return out
-
-
-class MTP(nn.Module):
-    """One multi-token prediction module (V3 report eq. 21-23): from h_i and the next token's embedding to token i+2.
-
-    The projection takes [embedding ; hidden], the order of the released weights (eq. 21 prints the opposite).
-    """
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.enorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.hnorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.eh_proj = nn.Linear(2 * config.hidden_size, config.hidden_size, bias=False)
-        self.block = Block(config, layer)
-        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-
-    def forward(self, hidden: Tensor, following: Tensor, table: Tensor) -> Tensor:
-        """hidden [B, T, D] and embeddings of the following tokens [B, T, D] -> states that predict the token after [B, T, D]."""
-        x = self.eh_proj(torch.cat((self.enorm(following), self.hnorm(hidden)), dim=-1))
-        out: Tensor = self.norm(self.block(x, table))
-        return out
+from firesteel.model.mtp import MTP
+from firesteel.model.rope import Rope
 
 
 class Transformer(nn.Module):
-    """A DeepSeek-V3 language model; the same module trains, samples, serves and is exported."""
+    """A decoder-only language model; the same module trains, samples, serves and is exported."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -70,46 +31,76 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Block(c, i) for i in range(c.num_hidden_layers))
         self.norm = RMSNorm(c.hidden_size, c.rms_norm_eps)
         self.mtp = nn.ModuleList(MTP(c, c.num_hidden_layers + k) for k in range(c.num_nextn_predict_layers))
-        self.lm_head = None if c.tie_word_embeddings else nn.Linear(c.hidden_size, c.vocab_size, bias=False)
-        self.rope: Tensor
-        table = rope_table(c.qk_rope_head_dim, c.rope_theta, c.max_position_embeddings)
-        self.register_buffer("rope", table, persistent=False)
+        self.lm_head = None if c.tie_word_embeddings else Linear(c.hidden_size, c.vocab_size, bias=False)
+        self.rope = Rope(c)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """tokens [B, T] -> normed final states [B, T, D]; causal, positions from 0. Padding belongs on the right."""
-        assert tokens.shape[1] <= self.config.max_position_embeddings, "longer than max_position_embeddings"
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed_tokens.weight.device
+
+    def forward(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
+        """tokens [B, T] -> normed final states [B, T, D]; each token sees itself and earlier ones.
+
+        `segments` [B, T] (integers): a token sees only tokens of its own segment. That keeps packed documents apart, and
+        padding on either side out: give it a segment of its own. Padding on the right needs nothing. Rotary attention
+        depends on distances alone, so positions run through from 0. Raises UserError past max_position_embeddings.
+        """
+        table, mask = self._places(tokens, segments)
         x = self.embed_tokens(tokens)
-        table = self.rope[None, : tokens.shape[1]]
         for block in self.layers:
-            x = block(x, table)
+            x = block(x, table, mask)
         out: Tensor = self.norm(x)
         return out
 
     def logits(self, hidden: Tensor) -> Tensor:
         """States [..., D] -> float32 logits [..., V]."""
         weight = self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
-        return F.linear(hidden, weight).float()
+        logits: Tensor = kernel("linear", hidden.device.type)(hidden, weight)
+        return logits.float()
 
-    def predict_further(self, hidden: Tensor, tokens: Tensor) -> Tensor:
-        """States of the first MTP module. hidden [B, T, D] from `forward(tokens)`; state i (of T-1) predicts token i+2."""
-        following = self.embed_tokens(tokens[:, 1:])
-        out: Tensor = self.mtp[0](hidden[:, :-1], following, self.rope[None, : tokens.shape[1] - 1])
-        return out
+    def predict_further(self, hidden: Tensor, tokens: Tensor, segments: Tensor | None = None) -> list[Tensor]:
+        """States of each MTP module (V3 report eq. 21-23). hidden [B, T, D] from `forward(tokens, segments)`.
+
+        Of module k = 1, 2, ...: [B, T-k, D], whose state i knows tokens up to i+k and predicts token i+k+1.
+        """
+        states = []
+        for k, module in enumerate(self.mtp, start=1):
+            if tokens.shape[1] <= k:
+                break
+            here = tokens[:, :-k]
+            table, mask = self._places(here, None if segments is None else segments[:, :-k])
+            hidden = module(hidden[:, : here.shape[1]], self.embed_tokens(tokens[:, k:]), table, mask)
+            states.append(hidden)
+        return states
 
     @torch.no_grad()
-    def extend(self, tokens: Tensor, cached: Tensor, new: Tensor, tables: Tensor, cache: PagedCache) -> Tensor:
+    def extend(self, tokens: Tensor, view: CacheView) -> Tensor:
         """Continue rows whose earlier tokens are cached; writes the new ones into the cache.
 
-        tokens [B, T] right-padded, cached [B] tokens already there, new [B] real new tokens (1..T), tables [B, NB].
-        Returns logits [B, V] after each row's last real token. Logits of a row do not depend on the padding.
+        tokens [B, T] right-padded; `view` (PagedCache.view, ContiguousCache.view) says how many are cached and new. Returns
+        logits [B, V] after each row's last real token. Logits of a row do not depend on the padding.
         """
-        view = cache.view(cached, new, tables, tokens.shape[1])
         x = self.embed_tokens(tokens)
-        table = self.rope[view.positions.clamp(max=self.rope.shape[0] - 1)]
+        table = self.rope(view.positions)
         for block in self.layers:
-            x = block(x, table, view)
-        last = x[torch.arange(len(new), device=x.device), new - 1]
+            x = block(x, table, view=view)
+        last = x[torch.arange(len(x), device=x.device), view.last]
         return self.logits(self.norm(last))
+
+    def _places(self, tokens: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Rotary table [1, T, 2, R/2], and who sees whom [B, 1, T, T] where causality alone does not say it."""
+        T, longest = tokens.shape[1], self.config.max_position_embeddings
+        if T > longest:
+            raise UserError(
+                "a sequence is longer than the model's context", value=T, why=f"the model has {longest} positions"
+            )
+        position = torch.arange(T, device=tokens.device)
+        table = self.rope(position[None])
+        if segments is None:
+            return table, None
+        together = segments[:, :, None] == segments[:, None, :]
+        return table, (together & (position[:, None] >= position)).unsqueeze(1)
 
     def moe_layers(self) -> list[MoE]:
         """Every mixture-of-experts layer, the MTP modules' included."""
@@ -120,6 +111,8 @@ class Transformer(nn.Module):
         residual = 1 / math.sqrt(2 * self.config.num_hidden_layers)
         for name, p in self.named_parameters():
             if p.ndim < 2:
+                if name.endswith("bias"):
+                    nn.init.zeros_(p)
                 continue
             scale = residual if name.endswith(("o_proj.weight", "down_proj.weight", ".down")) else 1.0
             std = scale / math.sqrt(p.shape[-1])

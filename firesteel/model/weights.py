@@ -1,34 +1,96 @@
-"""Weights in and out, in DeepSeek-V3's Hugging Face layout: config.json + model.safetensors.
+"""Weights in and out, in the Hugging Face layout: config.json and safetensors, one file or shards.
 
-In memory an expert stack is one tensor; on disk every expert has its own gate/up/down tensors, as the family ships them.
+In memory an expert stack is one tensor; on disk every expert has its own gate/up/down tensors, as the families ship them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from firesteel.core.errors import ArtefactError
+from firesteel.model import families
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
+from firesteel.model.weight_files import INDEX, WeightFiles
 
-PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+SHARD = 4 << 30  # bytes of a weights file, at most
+IN_FLOAT32 = (".gate.weight", ".e_score_correction_bias", ".load")  # routing is decided by small differences
 _MTP = re.compile(r"^mtp\.(\d+)\.(?:block\.)?(.*)$")
+_LAYER = re.compile(r"^model\.layers\.(\d+)\.(.*)$")
 
 
-def save_model(folder: Path, model: Transformer, *, dtype: torch.dtype = torch.float32) -> None:
-    """Write config.json and model.safetensors into an existing folder; nothing is pickled."""
-    config = model.config.to_hf() | {"torch_dtype": str(dtype).removeprefix("torch.")}
+def load_config(folder: Path | str) -> ModelConfig:
+    """Read config.json. Raises ArtefactError."""
+    return families.from_hf(_fields(Path(folder)))
+
+
+def load_model(
+    folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = torch.float32
+) -> Transformer:
+    """Read an HF-layout folder (one file or shards) into a model in eval mode; `dtype` None keeps the stored one.
+
+    Weights go straight to their places: peak memory is the model and some megabytes. Raises ArtefactError naming missing,
+    surplus or wrongly shaped tensors before any is read; pickled weights are refused.
+    """
+    folder = Path(folder)
+    fields = _fields(folder)
+    with WeightFiles(folder, fields.get("quantization_config")) as files:
+        config = _without_absent_mtp(families.from_hf(fields), files)
+        with torch.device("meta"):
+            model = Transformer(config)
+        _check(dict(to_hf(model)), files, config)
+        materialise(model, dtype or files.dtype("model.embed_tokens.weight"), device)
+        for name, target in to_hf(model):
+            files.fill(name, target)
+    return model.eval()
+
+
+def save_model(folder: Path, model: Transformer, *, dtype: torch.dtype | None = None, shard: int = SHARD) -> None:
+    """Write config.json and the weights into an existing folder, `dtype` None in the model's own; nothing is pickled.
+
+    The config is that of a family in transformers wherever one computes this model (families.py).
+    """
+    dtype = dtype or model.embed_tokens.weight.dtype
+    config = families.to_hf(model.config) | {"torch_dtype": str(dtype).removeprefix("torch.")}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    tensors = {name: t.to(dtype).contiguous() for name, t in to_hf(model)}
-    write_tensors(folder / "model.safetensors", tensors)
+    write_shards(folder, ((n, t.to(_kept(n, dtype)).contiguous()) for n, t in to_hf(model)), shard)
+
+
+def _kept(name: str, dtype: torch.dtype) -> torch.dtype:
+    """Router biases stay float32 on disk, as the families ship them."""
+    return torch.float32 if name.endswith("e_score_correction_bias") else dtype
+
+
+def write_shards(folder: Path, tensors: Iterator[tuple[str, Tensor]], shard: int = SHARD) -> None:
+    """Write named tensors as model.safetensors, or as shards of at most `shard` bytes with their index."""
+    shards: list[dict[str, Tensor]] = [{}]
+    size = total = 0
+    for name, tensor in tensors:
+        if shards[-1] and size + tensor.nbytes > shard:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor
+        size, total = size + tensor.nbytes, total + tensor.nbytes
+    if len(shards) == 1:
+        write_tensors(folder / "model.safetensors", shards[0])
+        return
+    where: dict[str, str] = {}
+    for number, part in enumerate(shards, start=1):
+        file = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        write_tensors(folder / file, part)
+        where |= dict.fromkeys(part, file)
+    index = {"metadata": {"total_size": total}, "weight_map": where}
+    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
@@ -42,69 +104,84 @@ def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
         raise OSError(int(number[1]), str(e), str(file)) from e
 
 
-def load_config(folder: Path) -> ModelConfig:
-    """Read config.json. Raises ArtefactError."""
-    try:
-        return ModelConfig.from_hf(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, AssertionError) as e:
-        raise ArtefactError("the model's config.json cannot be read", value=folder, why=str(e)) from e
-
-
-def load_model(
-    folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> Transformer:
-    """Read an HF-layout folder (one file or shards) into a model in eval mode.
-
-    Raises ArtefactError naming missing, surplus or wrongly shaped tensors; pickled weights are refused.
-    """
-    folder = Path(folder)
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        pickled = [p.name for p in folder.glob("*") if p.suffix in PICKLED]
-        why = (
-            f"pickled weights ({', '.join(pickled)}) can run code when loaded and are refused"
-            if pickled
-            else "no *.safetensors"
-        )
-        raise ArtefactError(
-            "no weights to load", value=folder, why=why, hint="convert them to safetensors" if pickled else ""
-        )
-    model = Transformer(load_config(folder)).to(dtype)
-    targets = dict(to_hf(model))
-    seen: set[str] = set()
-    for file in files:
-        for name, tensor in _restored(file):
-            if name in targets and name not in seen:
-                _fill(name, targets[name], tensor)
-            elif not _ignorable(name, model.config):
-                raise ArtefactError(
-                    "surplus tensor in the weights", value=name, why=f"in {file.name}; the config has no place for it"
-                )
-            seen.add(name)
-    missing = sorted(set(targets) - seen)
-    if missing:
-        raise ArtefactError(
-            "tensors are missing from the weights", value=", ".join(missing[:5]), why=f"{len(missing)} in all"
-        )
-    return model.to(device).eval()
-
-
 def to_hf(model: Transformer) -> Iterator[tuple[str, Tensor]]:
     """Every weight under its Hugging Face name; tensors share memory with the model."""
-    with torch.no_grad():
-        for name, tensor in model.state_dict(keep_vars=False).items():
-            name = _hf_name(name, model.config.num_hidden_layers)
-            if name.endswith("mlp.gate_up"):
-                for e, both in enumerate(tensor):
-                    gate, up = both.chunk(2)
-                    stem = name.removesuffix("gate_up") + f"experts.{e}"
-                    yield f"{stem}.gate_proj.weight", gate
-                    yield f"{stem}.up_proj.weight", up
-            elif name.endswith("mlp.down"):
-                for e, down in enumerate(tensor):
-                    yield name.removesuffix("down") + f"experts.{e}.down_proj.weight", down
-            else:
-                yield name, tensor
+    for name, tensor in model.state_dict().items():
+        name = _hf_name(name, model.config.num_hidden_layers)
+        if name.endswith("mlp.gate_up"):
+            stem = name.removesuffix("gate_up")
+            for e, both in enumerate(tensor):
+                gate, up = both.chunk(2)
+                yield f"{stem}experts.{e}.gate_proj.weight", gate
+                yield f"{stem}experts.{e}.up_proj.weight", up
+        elif name.endswith("mlp.down"):
+            stem = name.removesuffix("down")
+            for e, down in enumerate(tensor):
+                yield f"{stem}experts.{e}.down_proj.weight", down
+        else:
+            yield name, tensor
+
+
+def materialise(model: Transformer, dtype: torch.dtype, device: torch.device | str) -> None:
+    """Give the weights of a model made on the meta device memory, of unset content; routers stay float32."""
+    for prefix, module in model.named_modules():
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is None or not tensor.is_meta:
+                    continue
+                kind = torch.float32 if f".{prefix}.{name}".endswith(IN_FLOAT32) else dtype
+                empty = torch.zeros(tensor.shape, dtype=kind, device=device)  # pages come when they are written
+                table[name] = nn.Parameter(empty) if isinstance(tensor, nn.Parameter) else empty
+
+
+def _fields(folder: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise ArtefactError("the model's config.json cannot be read", value=folder, why=str(e)) from e
+    if not isinstance(fields, dict):
+        raise ArtefactError("the model's config.json cannot be read", value=folder, why="it is not an object")
+    return fields
+
+
+def _check(targets: dict[str, Tensor], files: WeightFiles, config: ModelConfig) -> None:
+    """Raise ArtefactError unless the files hold exactly what the config asks for."""
+    found = files.names()
+    missing = sorted(set(targets) - set(found))
+    if missing:
+        raise ArtefactError("tensors are missing from the weights", value=_some(missing), why=f"{len(missing)} in all")
+    surplus = sorted(name for name in set(found) - set(targets) if not _ignorable(name, config))
+    if surplus:
+        why = f"{len(surplus)} in all; the config has no place for them"
+        raise ArtefactError("surplus tensors in the weights", value=_some(surplus), why=why)
+    for name, target in targets.items():
+        if list(target.shape) != files.shape(name):
+            why = f"the config asks for {list(target.shape)}, the file has {files.shape(name)}"
+            raise ArtefactError("a tensor has the wrong shape", value=name, why=why)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _without_absent_mtp(config: ModelConfig, files: WeightFiles) -> ModelConfig:
+    """transformers writes a config that announces MTP modules beside weights that have none; then there are none."""
+    first = config.num_hidden_layers
+    layers = {int(m[1]) for name in files.place if (m := _LAYER.match(name))}
+    if not config.num_nextn_predict_layers or any(layer >= first for layer in layers):
+        return config
+    warnings.warn("config.json announces MTP modules, the weights have none: loaded without", stacklevel=3)
+    return config.replace(num_nextn_predict_layers=0)
+
+
+def _ignorable(name: str, config: ModelConfig) -> bool:
+    """Copies of shared tensors in MTP modules, a tied head written out, rotary tables of old checkpoints."""
+    layer = _LAYER.match(name)
+    if layer and layer[2] == "self_attn.rotary_emb.inv_freq":
+        return True
+    if layer and int(layer[1]) >= config.num_hidden_layers:
+        return layer[2] in ("embed_tokens.weight", "shared_head.head.weight") and config.num_nextn_predict_layers > 0
+    return name == "lm_head.weight" and config.tie_word_embeddings
 
 
 def _hf_name(name: str, layers: int) -> str:
@@ -113,44 +190,3 @@ def _hf_name(name: str, layers: int) -> str:
         rest = "shared_head.norm.weight" if mtp[2] == "norm.weight" else mtp[2]
         return f"model.layers.{layers + int(mtp[1])}.{rest}"
     return name if name.startswith("lm_head") else f"model.{name}"
-
-
-def _tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
-    try:
-        with safe_open(file, framework="pt") as f:
-            for name in f.keys():  # noqa: SIM118 - not a dict
-                yield name, f.get_tensor(name)
-    except (SafetensorError, OSError) as e:
-        raise ArtefactError("a weights file is damaged", value=file, why=str(e)) from e
-
-
-def _restored(file: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a file, int8 weights multiplied by their row scales (`NAME_scale`, compressed-tensors' layout)."""
-    held: dict[str, Tensor] = {}  # the half of a pair that came first
-    for name, tensor in _tensors(file):
-        stem = name.removesuffix("_scale")
-        if tensor.dtype != torch.int8 and stem == name:
-            yield name, tensor
-        elif stem in held:
-            yield stem, held.pop(stem).float() * tensor.float()
-        else:
-            held[stem] = tensor
-    if held:
-        why = "an int8 weight and its scale belong together"
-        raise ArtefactError("half of a quantised weight is missing", value=", ".join(sorted(held)[:5]), why=why)
-
-
-def _fill(name: str, target: Tensor, tensor: Tensor) -> None:
-    if target.shape != tensor.shape:
-        why = f"the config asks for {list(target.shape)}, the file has {list(tensor.shape)}"
-        raise ArtefactError("a tensor has the wrong shape", value=name, why=why)
-    target.copy_(tensor)
-
-
-def _ignorable(name: str, config: ModelConfig) -> bool:
-    """MTP modules ship copies of the shared embedding and head; a tied head may be written out too."""
-    copies = (".embed_tokens.weight", ".shared_head.head.weight")
-    in_mtp = re.match(r"model\.layers\.(\d+)\.", name)
-    if in_mtp and int(in_mtp[1]) >= config.num_hidden_layers and name.endswith(copies):
-        return True
-    return name == "lm_head.weight" and config.tie_word_embeddings

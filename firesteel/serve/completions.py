@@ -42,8 +42,7 @@ class ChatCompletions:
     ) -> None:  # fmt: skip
         self.loop, self.tokenizer, self.metrics = loop, tokenizer, metrics
         self.name, self.settings, self.guard, self.fingerprint = name, settings, guard, fingerprint
-        speech = {tokenizer.think_id, tokenizer.end_think_id}
-        self.stop_ids = tuple(id for id in tokenizer.special.values() if id not in speech)
+        self.stop_ids = tokenizer.halt_ids
 
     async def answer(self, request: ChatRequest, http: Request) -> Response:
         """The answer, streamed or whole. Raises ApiError."""
@@ -74,7 +73,7 @@ class ChatCompletions:
         return Exchange(generation, request, facts, len(prompt.ids), self.metrics)
 
     def _prompt(self, messages: list[Message]) -> Prompt:
-        """Show every message to the guard, then render the conversation. Runs in a worker thread."""
+        """Show every message to the guard, then render the conversation. Runs in a worker thread. Raises ApiError."""
         refused: Verdict | None = None
         for message in messages:
             for key in ("content", "reasoning_content"):
@@ -85,7 +84,12 @@ class ChatCompletions:
                     message[key] = verdict.text
                 else:
                     refused = verdict
-        return Prompt(self.tokenizer.render(messages, add_generation_prompt=True).ids, refused)
+        try:
+            return Prompt(self.tokenizer.prompt(messages), refused)
+        except UserError as e:
+            code = "invalid_value" if self.tokenizer.template else "no_chat_template"
+            reason = ". ".join(part for part in (_sentence(e), e.why) if part)
+            raise ApiError(400, reason, param="messages", code=code) from e
 
     def _generate(self, request: ChatRequest, prompt: list[int]) -> Generation:
         limit = self._limit(request, len(prompt))
@@ -113,7 +117,7 @@ class ChatCompletions:
             message = f"The server is busy with {self.loop.in_flight} requests; try again."
             raise ApiError(429, message, code="queue_full", headers={"Retry-After": "1"}) from e
         except UserError as e:
-            raise ApiError(400, f"{e.what}: {e.value}. {e.why}", code="invalid_value") from e
+            raise ApiError(400, f"{_sentence(e)}. {e.why}", code="invalid_value") from e
         except FiresteelError as e:
             raise ApiError(
                 503, f"The server cannot answer: {e.what}.", code="engine_dead", headers={"Retry-After": "30"}
@@ -143,3 +147,7 @@ class ChatCompletions:
                 raise ApiError(400, message, param="logit_bias", code="invalid_value")
             pairs.append((int(key), bias))
         return tuple(pairs)
+
+
+def _sentence(error: FiresteelError) -> str:
+    return error.what if error.value is None else f"{error.what}: {error.value}"

@@ -1,7 +1,7 @@
 """The inference engine: continuous batching over a paged cache. Sequence in, `step`, events out.
 
     engine = Engine(model, tokenizer, max_sequences=512, cache_tokens=100_000)
-    completions = engine.sample(prompts, max_new_tokens=64, temperature=1.0, seed=0, stop_ids=(tokenizer.eos_id,))
+    completions = engine.sample(prompts, max_new_tokens=64, temperature=1.0, seed=0, stop_ids=tokenizer.stop_ids)
 
 One engine belongs to one thread. `EngineLoop` (loop.py) is that thread for a server.
 """

@@ -1,6 +1,6 @@
 """One choice of a request: from token ids to the text that leaves the server.
 
-ids -> reasoning or answer -> UTF-8 -> stop strings (answer only) -> guard -> out
+ids -> text, reasoning or answer -> stop strings (answer only) -> guard -> out
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from firesteel.core.tokenizer import IncrementalDecoder, Tokenizer
+from firesteel.core.speech import Speech
+from firesteel.core.tokenizer import Tokenizer
 from firesteel.serve.sequence import Event
 from firesteel.serve.text import EVERY, WINDOW, Guard, GuardedText, StopMatcher
 
@@ -35,12 +36,11 @@ class Reply:
         self._tokenizer, self._wants_logprobs = tokenizer, logprobs
         self._reasoning, self._answer = GuardedText(check, every), GuardedText(check, every)
         self._stop = StopMatcher(stops)
-        self._utf8 = IncrementalDecoder(tokenizer)
+        self._speech = Speech(tokenizer.pieces, tokenizer.manner)
         self._entries: list[tuple[int, int, dict[str, Any]]] = []  # where a token's text starts and ends in the answer
+        self._early: list[dict[str, Any]] = []  # entries of tokens that may yet turn out to open a thought
         self._decoded = 0  # characters of the answer decoded
         self._emitted = 0  # characters of the answer that have left
-        self.thinking = False
-        self.thought = False  # whether there is reasoning at all
         self.tokens = self.reasoning_tokens = 0
         self.finish_reason: str | None = None
         self.blocked: str | None = None  # category, if the guard stopped it
@@ -49,29 +49,38 @@ class Reply:
     def push(self, event: Event) -> Delta:
         """Take the sequence's next token. When `finish_reason` gets set, nothing further will come out."""
         assert self.finish_reason is None
-        first = self.tokens == 0
         self.tokens += 1
+        before = self._speech.thinking
+        reasoning, answer = self._speech.push(event.token)
+        thinking = self._speech.thinking
+        self.reasoning_tokens += before or thinking
         delta = Delta()
-        if first and event.token == self._tokenizer.think_id:
-            self.thinking = self.thought = True
-        self.reasoning_tokens += self.thinking
-        if self.thinking and event.token == self._tokenizer.end_think_id:
-            delta.reasoning = self._reasoning.push(self._utf8.finish(), last=True)
-            self.thinking = False
-            self._utf8 = IncrementalDecoder(self._tokenizer)
-        elif self.thinking:
-            delta.reasoning = self._reasoning.push(self._utf8.push(event.token))
-        else:
-            self._speak(event, delta)
+        if before or thinking or reasoning:
+            delta.reasoning = self._reasoning.push(reasoning, last=not thinking)
+            self._early.clear()  # what came before the thought was its tag
+        if not thinking:
+            self._speak(event, answer, delta, told=not before)
         self._settle(event, delta)
         return delta
 
-    def _speak(self, event: Event, delta: Delta) -> None:
-        text = self._utf8.push(event.token)
-        start, self._decoded = self._decoded, self._decoded + len(text)
-        if self._wants_logprobs and self._tokenizer.token_bytes[event.token]:
-            self._entries.append((start, self._decoded, self._entry(event)))
+    @property
+    def thought(self) -> bool:
+        """Whether there is reasoning at all."""
+        return self._speech.thought
+
+    def _speak(self, event: Event, text: str, delta: Delta, *, told: bool) -> None:
+        """Let text of the answer out; `told`: its token is one of the answer's, not the end of a thought."""
+        if told and self._wants_logprobs and self._tokenizer.pieces.of(event.token):
+            self._early.append(self._entry(event))
+        if self._speech.decided:
+            self._place(len(text))
         delta.answer = self._answer.push(self._stop.push(text))
+
+    def _place(self, length: int) -> None:
+        """So many characters more of the answer are decoded; the entries that had no place yet belong to them."""
+        start, self._decoded = self._decoded, self._decoded + length
+        self._entries += [(start, self._decoded, entry) for entry in self._early]
+        self._early = []
 
     def _settle(self, event: Event, delta: Delta) -> None:
         """Decide whether this was the end, and if so let out the rest."""
@@ -81,16 +90,21 @@ class Reply:
             and (event.finish_reason or self._stop.matched)
         ):
             self.finish_reason = "stop" if self._stop.matched else event.finish_reason
-            if self.thinking:
-                delta.reasoning += self._reasoning.push(self._utf8.finish(), last=True)
+            undecided = not self._speech.decided
+            reasoning, answer = self._speech.finish()
+            if undecided:
+                self._place(len(answer))
+            if self._speech.thinking:
+                delta.reasoning += self._reasoning.push(reasoning, last=True)
             else:
-                delta.answer += self._answer.push(self._stop.push(self._utf8.finish()) + self._stop.finish(), last=True)
+                delta.answer += self._answer.push(self._stop.push(answer) + self._stop.finish(), last=True)
         self.blocked = self._reasoning.blocked or self._answer.blocked
         if self.blocked is not None:
             self.finish_reason = "content_filter"
             self.refusal = self._reasoning.refusal or self._answer.refusal or REFUSAL
             delta.answer += ("\n\n" if self._emitted + len(delta.answer) else "") + self.refusal
             self._entries.clear()
+            self._early.clear()
         self._emitted += len(delta.answer)
         delta.logprobs = self._ready()
 
@@ -108,5 +122,5 @@ class Reply:
         return self._one(event.token, event.logprob) | {"top_logprobs": top}
 
     def _one(self, token: int, logprob: float) -> dict[str, Any]:
-        raw = self._tokenizer.token_bytes[token]
+        raw = self._tokenizer.pieces.of(token)
         return {"token": raw.decode("utf-8", errors="replace"), "logprob": logprob, "bytes": list(raw)}

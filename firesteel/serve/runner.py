@@ -71,10 +71,13 @@ class Runner:
         """One token for every row; returns the sequences that got it."""
         B = len(self.rows)
         width = int(self._cached[:B].max()) // self.cache.block_size + 1  # NB in use
-        logits = self.model.extend(
-            self._tensor(self._token[:B, None]), self._tensor(self._cached[:B]), self._tensor(np.ones(B, np.int64)),
-            self._tensor(self._tables[:B, :width]), self.cache,
-        )  # fmt: skip
+        view = self.cache.view(
+            self._tensor(self._cached[:B]),
+            self._tensor(np.ones(B, np.int64)),
+            1,
+            self._tensor(self._tables[:B, :width]),
+        )
+        logits = self.model.extend(self._tensor(self._token[:B, None]), view)
         controls = Controls(self._temperature[:B], self._top_p[:B], self._seed[:B], self._position[:B])
         rows = self.rows.copy()
         tokens = self._pick(logits, rows, controls)
@@ -94,9 +97,8 @@ class Runner:
             tokens[i, : c.count] = c.sequence.tokens(c.start, c.count)
             tables[i, : len(c.sequence.blocks)] = c.sequence.blocks
         start, count = np.array([c.start for c in chunks]), np.array([c.count for c in chunks])
-        logits = self.model.extend(
-            self._tensor(tokens), self._tensor(start), self._tensor(count), self._tensor(tables), self.cache
-        )
+        view = self.cache.view(self._tensor(start), self._tensor(count), T, self._tensor(tables))
+        logits = self.model.extend(self._tensor(tokens), view)
         for c in chunks:
             c.sequence.cached += c.count
         done = [i for i, c in enumerate(chunks) if c.sequence.pending == 0]

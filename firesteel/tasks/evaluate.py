@@ -30,9 +30,9 @@ def evaluate(
     cases: list[dict[str, Any]] = []
     for name in tasks:
         problems = get_task(name).distinct("test", seed, samples)
-        prompts = [tokenizer.render(p.prompt(), add_generation_prompt=True).ids for p in problems]
+        prompts = [tokenizer.prompt(p.prompt()) for p in problems]
         done = sampler.sample(
-            prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, stop_ids=(tokenizer.eos_id,)
+            prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, stop_ids=tokenizer.stop_ids
         )
         cases += [_case(tokenizer, name, p, c) for p, c in zip(problems, done, strict=True)]
     by_task = {}

@@ -18,7 +18,9 @@ def judged_steps(
     A step is right when it says what the worked solution says there. A correct answer is right in all its steps, however
     it was worked: the answer rules, the solution only tells where a wrong one went astray.
     """
-    reference = [text for _, text in steps(tokenizer, tokenizer.render(problem.messages()[1:]).ids[2:])]
+    worked = tokenizer.render(problem.messages())
+    spoken = [id for id, said in zip(worked.ids, worked.mask, strict=True) if said]
+    reference = [text for _, text in steps(tokenizer, spoken)]
     out = []
     for i, (end, text) in enumerate(steps(tokenizer, ids)):
         right = correct or (i < len(reference) and text == reference[i])
@@ -30,9 +32,9 @@ def judged_steps(
 
 def steps(tokenizer: Tokenizer, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Cut an answer after each column, each line, the thought's end, and its own end: (token past the end, text)."""
-    borders = {tokenizer.end_think_id, tokenizer.eos_id}
+    borders = {tokenizer.end_think_id, *tokenizer.stop_ids}
     start = 0
     for i, id in enumerate(ids):
-        if id in borders or i == len(ids) - 1 or any(end in tokenizer.token_bytes[id] for end in ENDS):
+        if id in borders or i == len(ids) - 1 or any(end in tokenizer.pieces.of(id) for end in ENDS):
             yield i + 1, tokenizer.backend.decode(list(ids[start : i + 1]), skip_special_tokens=False)
             start = i + 1

@@ -73,7 +73,7 @@ class Grpo:
         self.model.eval()
         done = self.sampler.sample(
             prompts, max_new_tokens=s.max_new_tokens, temperature=s.temperature, seed=self.seed * 1_000_003 + step,
-            stop_ids=(self.tokenizer.eos_id,),
+            stop_ids=self.tokenizer.stop_ids,
         )  # fmt: skip
         self.model.train()
         verdicts = [
@@ -118,7 +118,7 @@ class Grpo:
 
     def _loss(self, part: list[Answer], total: int) -> tuple[Tensor, tuple[float, float, float]]:
         """-1/total sum_t min(r A, clip(r) A) [+ beta KL], and sums of |gap|, entropy and clipped tokens."""
-        s, device = self.settings, self.model.rope.device
+        s, device = self.settings, self.model.device
         tokens, spoken = (t.to(device) for t in pad([a.row for a in part], self.tokenizer.pad_id))
         logp, entropy = token_logprobs(self.model, tokens, spoken, s.temperature)  # [P]
         old = torch.tensor([x for a in part for x in a.old], device=device)

@@ -23,9 +23,11 @@ def next_token_loss(
     loss = F.cross_entropy(model.logits(hidden[:, :-1][learn[:, 1:]]), tokens[:, 1:][learn[:, 1:]])
     parts = {"loss": loss.item()}
     if mtp_weight and model.mtp:
-        further = model.predict_further(hidden, tokens)  # [B, T-1, D]; state i predicts token i+2
-        where = learn[:, 2:]
-        mtp = F.cross_entropy(model.logits(further[:, :-1][where]), tokens[:, 2:][where])
+        losses = []
+        for k, states in enumerate(model.predict_further(hidden, tokens), start=1):  # state i predicts token i+k+1
+            where = learn[:, k + 1 :]
+            losses.append(F.cross_entropy(model.logits(states[:, :-1][where]), tokens[:, k + 1 :][where]))
+        mtp = torch.stack(losses).mean()
         parts["mtp_loss"] = mtp.item()
         loss = loss + mtp_weight * mtp
     return loss + balance_penalty(model, aux_weight), parts

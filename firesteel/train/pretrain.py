@@ -42,7 +42,7 @@ class Pretrain:
         rows = [self._window(step * s.batch_size + i) for i in range(s.batch_size)]
         tokens = torch.from_numpy(np.stack(rows))  # [B, T]
         learn = torch.ones_like(tokens, dtype=torch.bool)
-        device = self.model.rope.device
+        device = self.model.device
         loss, parts = next_token_loss(self.model, tokens.to(device), learn.to(device), s.mtp_weight, self.aux_weight)
         yield Piece(loss, tokens.numel(), parts)
 

@@ -36,7 +36,7 @@ class Sft:
         if self._cached[0] != window:
             self._cached = (window, self._window(window))
         tokens, learn = pad(self._cached[1][place], self.tokenizer.pad_id)
-        device = self.model.rope.device
+        device = self.model.device
         s = self.settings
         for piece in self.replay.pieces(step) if self.replay else ():
             assert piece.loss is not None

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from firesteel.compute import measure, rates
 from firesteel.compute.carbon import carbon
 from firesteel.compute.loads import ASSUMED_BYTES, text_bytes
-from firesteel.compute.plan import device_hours, estimates, plan
+from firesteel.compute.plan import device_hours, estimates, plan, sizes
 from firesteel.compute.rates import MACHINES, Rates, cache_file, here, named
-from firesteel.core.config import Recipe, parse_recipe
+from firesteel.core import presets
+from firesteel.core.config import ModelSettings, Recipe, parse_recipe
 from firesteel.core.errors import MachineError
-from tests.compute.test_count import PUBLISHED
 from tests.compute.tracing import Trace
 
 STAGES = ["data", "tokenizer", "tokens", "pretrain", "sft", "grpo", "eval", "compress", "safety", "release"]
@@ -34,9 +34,25 @@ def recipe(**tables: Any) -> Recipe:
 
 def test_deepseek_v3_takes_its_published_gpu_hours() -> None:
     """2.664 M H800 hours for 14.8 T tokens at 38.94 % of 989 TFLOP/s (V3 report Table 1; ISCA 2025 Table 4)."""
-    config, _ = PUBLISHED["V3"]
-    hours = device_hours(config, 14.8e12, length=4096, peak_flops=989e12, mfu=0.3894)
+    shape = ModelSettings(preset="deepseek-v3").shape() | {"vocab_size": 129280}
+    hours = device_hours(shape, 14.8e12, length=4096, peak_flops=989e12, mfu=0.3894)
     assert hours == pytest.approx(2.664e6, rel=0.02)
+
+
+def test_a_preset_is_sized_and_planned() -> None:
+    found = sizes(recipe(model={"preset": "deepseek-v3"}))
+    assert (found["parameters"], found["kv_bytes"]) == (671_026_419_200, 70_272)
+    assert found["weight_bytes"]["int4"] * 4 == found["weight_bytes"]["bf16"] == 1_342_052_838_400
+    for name in presets.names():
+        planned = plan(recipe(model={"preset": name}), FACTS, "h100")
+        whole = 4 * 4 * sizes(recipe(model={"preset": name}))["parameters"]
+        assert planned["pretrain"]["peak_bytes"] > 0.75 * whole  # weights, gradients and the optimiser's state
+
+
+def test_a_larger_scale_takes_longer_and_more_memory() -> None:
+    found = [plan(recipe(model={"scale": n}), FACTS, "h100")["pretrain"] for n in range(1, 33)]
+    for key in ("seconds", "peak_bytes", "flops"):
+        assert [one[key] for one in found] == sorted(one[key] for one in found), key
 
 
 def test_every_stage_of_a_run_is_estimated_in_order_and_in_the_ledgers_keys() -> None:

@@ -8,14 +8,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from firesteel.compute.count import Work
+from firesteel.compute.work import Work
 
 FREE = {  # make a view, or memory without contents: nothing is read or written
     "view", "t", "transpose", "permute", "expand", "slice", "select", "unsqueeze", "squeeze", "split",
     "split_with_sizes", "detach", "alias", "as_strided", "_unsafe_view", "unbind", "chunk", "_reshape_alias", "empty",
     "empty_like", "new_empty", "empty_strided", "new_empty_strided", "_local_scalar_dense", "lift_fresh",
 }  # fmt: skip
-FACTORS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # product -> place of its first factor
+FACTORS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1, "baddbmm_": 1}  # product -> place of its first factor
 ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
 
 

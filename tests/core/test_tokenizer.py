@@ -77,7 +77,7 @@ def test_messages_that_cannot_be_rendered(tokenizer, message):
 
 
 def test_files_that_are_no_tokenizers(tmp_path):
-    with pytest.raises(ArtefactError, match="cannot be read"):
+    with pytest.raises(ArtefactError, match="came without a tokenizer"):
         Tokenizer.load(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(ArtefactError, match="cannot be read"):

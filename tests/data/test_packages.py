@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from firesteel.core.errors import SourceError
-from firesteel.data import extract, packages
+from firesteel.core.packages import cache_folder
+from firesteel.data import extract
 from firesteel.data.packages import PACKAGES, Package, fetch, find, texts
 from tests.data.corpus import quiet
 
@@ -165,4 +166,4 @@ def test_every_package_states_licence_origin_and_pin() -> None:
 
 def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FIRESTEEL_CACHE", str(tmp_path))
-    assert packages.cache_folder() == tmp_path
+    assert cache_folder() == tmp_path

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from firesteel.kernels.experts import experts_cpu, experts_reference
+from firesteel.kernels.grouped import grouped_linear_cpu, grouped_linear_reference
+from firesteel.kernels.swiglu import swiglu_cpu, swiglu_reference
 from firesteel.kernels.table import OPS
 from firesteel.model.cache import PagedCache
 from firesteel.model.config import routed_scale
@@ -61,7 +62,7 @@ def test_cached_extension_equals_the_full_forward(toy_model, changes):
         piece = torch.zeros(3, max(new), dtype=torch.long)
         for row in range(3):
             piece[row, : new[row]] = tokens[row, cached[row] : cached[row] + n[row]]
-        logits = model.extend(piece, cached, n, tables, cache)
+        logits = model.extend(piece, cache.view(cached, n, max(new), tables))
         cached += n
         torch.testing.assert_close(logits, full[torch.arange(3), cached - 1], atol=2e-5, rtol=1e-4)
 
@@ -84,12 +85,12 @@ def test_mtp_state_i_sees_tokens_up_to_i_plus_1_and_no_further(toy_model):
     """State i predicts token i+2, so it may depend on token i+1 but not on i+2."""
     model = toy_model()
     tokens = torch.randint(0, 97, (1, 12))
-    base = model.predict_further(model(tokens), tokens)
+    (base,) = model.predict_further(model(tokens), tokens)
     assert base.shape[1] == 11
     for changed in range(1, 12):
         other = tokens.clone()
         other[0, changed] = (other[0, changed] + 1) % 97
-        states = model.predict_further(model(other), other)
+        (states,) = model.predict_further(model(other), other)
         same = (states - base).abs().amax(-1)[0] < 1e-6
         assert same[: changed - 1].all() and not same[changed - 1], changed
 
@@ -98,9 +99,11 @@ def test_expert_kernels_agree_with_the_reference_forward_and_backward():
     generator = torch.Generator().manual_seed(0)
     counts = [3, 0, 7, 1]
     make = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()  # noqa: E731
-    x, gate_up, down = make(11, 6), make(4, 10, 6), make(4, 6, 5)
-    assert torch.autograd.gradcheck(lambda *a: experts_cpu(*a, counts), (x, gate_up, down))
-    torch.testing.assert_close(experts_cpu(x, gate_up, down, counts), experts_reference(x, gate_up, down, counts))
+    x, weight = make(11, 6), make(4, 10, 6)
+    assert torch.autograd.gradcheck(lambda *a: grouped_linear_cpu(*a, counts), (x, weight))
+    torch.testing.assert_close(grouped_linear_cpu(x, weight, counts), grouped_linear_reference(x, weight, counts))
+    assert torch.autograd.gradcheck(swiglu_cpu, (make(5, 8),))
+    torch.testing.assert_close(swiglu_cpu(x), swiglu_reference(x))
     assert all("reference" in table for table in OPS.values())
 
 

@@ -23,7 +23,7 @@ STEPS = 7
 class Ids:
     """A vocabulary of bare ids."""
 
-    pad_id, eos_id, vocab_size = 0, 2, 40
+    pad_id, stop_ids, vocab_size = 0, (2,), 40
 
     def render(self, messages):
         return Rendered(messages, [True] * len(messages))

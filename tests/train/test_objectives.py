@@ -39,7 +39,7 @@ def model():
 class Words:
     """A tokenizer stand-in for objectives that only need ids: a conversation is its ids."""
 
-    pad_id, eos_id = 0, 2
+    pad_id, stop_ids = 0, (2,)
 
     def render(self, messages):
         ids = messages[0]["ids"]
@@ -54,7 +54,7 @@ def test_next_token_loss_is_the_mean_over_learnt_targets_only(model):
     logits = model.logits(model(tokens))
     picked = [(0, 3), (0, 4), (0, 5), (1, 7)]
     main = sum(F.cross_entropy(logits[b, t - 1], tokens[b, t]) for b, t in picked) / 4
-    further = model.logits(model.predict_further(model(tokens), tokens))
+    further = model.logits(model.predict_further(model(tokens), tokens)[0])
     extra = sum(F.cross_entropy(further[b, t - 2], tokens[b, t]) for b, t in picked) / 4
     torch.testing.assert_close(loss, main + 0.5 * extra)
     assert parts["loss"] == pytest.approx(main.item()) and parts["mtp_loss"] == pytest.approx(extra.item())

@@ -1,0 +1,119 @@
+"""Conversations to ids: what a template draws, cut where a tokenizer cuts, and what it tells about turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from firesteel.core.chat_template import ChatTemplate, Message
+from firesteel.core.control import Control
+from firesteel.core.encoder import Encoder, Place
+from firesteel.core.errors import UserError
+from firesteel.core.spans import Span, drawn_spans
+from firesteel.core.speech import END_THINK, THINK
+
+ROLE_NAMES = ("system", "user", "assistant", "tool")
+_WORD = "probe"  # what everybody says in a conversation that only serves to see what the template writes around it
+_PROBES = (("system", "user", "assistant", "user"), ("user", "assistant"), ("user", "assistant", "tool"))
+
+
+class Renderer:
+    """Template, control tokens and encoder at work together. Without a template every conversation is refused."""
+
+    def __init__(self, template: ChatTemplate | None, control: Control, encoder: Encoder) -> None:
+        self.template, self.control, self.encoder = template, control, encoder
+
+    def render(
+        self, messages: Sequence[Message], *, add_generation_prompt: bool, masked: bool
+    ) -> tuple[list[int], list[bool]]:
+        """Ids [T] and, if `masked`, where the assistant speaks [T]. Raises UserError."""
+        template = self._checked(messages)
+        marks = template.marks(messages)
+        safe = self.control.disarm(messages, marks.seam)
+        text, spans = drawn_spans(
+            template, self.control, self.turn_end if masked else None, safe, marks,
+            add_generation_prompt=add_generation_prompt, masked=masked,
+        )  # fmt: skip
+        ids, places = self._tokens(text, marks.seam)
+        return ids, _mask(len(text), spans, places)
+
+    def _checked(self, messages: Sequence[Message]) -> ChatTemplate:
+        for message in messages:
+            role, content = message.get("role"), message.get("content")
+            if role not in ROLE_NAMES or not isinstance(content, str | None):
+                hint = "roles: " + ", ".join(ROLE_NAMES)
+                raise UserError("a message needs a known role and text content", value=role, hint=hint)
+        if self.template is None:
+            raise UserError(
+                "this model has no chat template", why="it continues text, and was not taught to hold a conversation",
+                hint="take the model's -Instruct or -Chat version, fine-tune it, or put a chat_template.jinja beside it",
+            )  # fmt: skip
+        return self.template
+
+    def _tokens(self, text: str, seam: str) -> tuple[list[int], list[Place]]:
+        """Rendered text to ids and places. Where nobody wrote the text of a control token, the tokenizer does it alone."""
+        if seam not in text:
+            ids, places = self.encoder.armed(text)
+            if self.encoder.control_in(ids) == [cut.id for cut in self.control.cut(text) if cut.id is not None]:
+                return ids, places
+        return self._by_pieces(text, seam)
+
+    def _by_pieces(self, text: str, seam: str) -> tuple[list[int], list[Place]]:
+        """The same, cut at control tokens by us: what a seam stands in stays text."""
+        ids: list[int] = []
+        places: list[Place] = []
+        for cut in self.control.cut(text):
+            if cut.id is not None:
+                ids.append(cut.id)
+                places.append((cut.start, cut.end))
+                continue
+            at = [i for i in range(cut.start, cut.end) if text[i] != seam]
+            found, local = self.encoder.plain("".join(text[i] for i in at), first=cut.start == 0)
+            at.append(cut.end)
+            ids += found
+            places += [(at[start], at[end]) for start, end in local]
+        return ids, places
+
+    @cached_property
+    def turn_end(self) -> int | None:
+        """The control token with which the template ends what the assistant says; None if it writes none there."""
+        for roles in (("user", "assistant"), ("system", "user", "assistant")):
+            text = self._probe(roles, prompt=False)
+            tail = text[text.rfind(_WORD) + len(_WORD) :]
+            if text:
+                return next((cut.id for cut in self.control.cut(tail) if cut.id is not None), None)
+        return None
+
+    @cached_property
+    def written(self) -> frozenset[int]:
+        """Control tokens that the template writes into conversations without tools, but for <think> and </think>."""
+        texts = [self._probe(roles, prompt) for roles in _PROBES for prompt in (True, False)]
+        found = {cut.id for text in texts for cut in self.control.cut(text)}
+        speech = {self.control.ids.get(THINK), self.control.ids.get(END_THINK)}
+        return frozenset(id for id in found - speech if id is not None)
+
+    @cached_property
+    def opens_thought(self) -> bool:
+        """Whether a prompt ends inside a thought."""
+        after = self._probe(("user",), prompt=True).rpartition(_WORD)[2]
+        return after.rfind(THINK) > after.rfind(END_THINK)
+
+    def _probe(self, roles: Sequence[str], prompt: bool) -> str:
+        """What the template makes of a conversation of these roles; empty if it refuses it."""
+        if self.template is None:
+            return ""
+        messages = [{"role": role, "content": _WORD} for role in roles]
+        marks = self.template.marks(messages)
+        try:
+            text = self.template.draw(messages, marks, add_generation_prompt=prompt)
+        except UserError:
+            return ""
+        return text.replace(marks.open, "").replace(marks.close, "")
+
+
+def _mask(length: int, spans: Sequence[Span], places: Sequence[Place]) -> list[bool]:
+    """A token is spoken if one of its characters is; one without characters, if the next is."""
+    spoken = bytearray(length + 1)
+    for start, end in spans:
+        spoken[start:end] = b"\1" * (end - start)
+    return [any(spoken[start : max(end, start + 1)]) for start, end in places]
