@@ -38,7 +38,9 @@ def learning(shape: Shape, rows: int, length: int, targets: int) -> Work:
     modules = s.num_nextn_predict_layers
     layers, moe, D = s.num_hidden_layers + modules, s.moe_layers + s.moe_modules, s.hidden_size
     head = s.vocab_size * D
-    linear = 6 * ((counts.matrices + counts.mtp_matrices - (1 + modules) * head) * tokens + (1 + modules) * head * targets)
+    linear = 6 * (
+        (counts.matrices + counts.mtp_matrices - (1 + modules) * head) * tokens + (1 + modules) * head * targets
+    )
     pairs = layers * s.num_attention_heads * tokens * length * _seen(length)
     per_token = (
         layers * (86 * D + _attention_traffic(s))
@@ -80,8 +82,8 @@ def _mixture_traffic(s: Shape) -> float:
 def kept_bytes(shape: Shape, tokens: int, targets: int) -> float:
     """Memory that a forward pass over `tokens` keeps for the backward pass, from measurements of whole steps.
 
-    MLA was measured before the kernels that keep less, and is an upper bound (20 to 60 % over); GQA was 12 % off at worst
-    on eight shapes.
+    MLA's figures are older than the kernels that keep less: an upper bound, up to 1.9 times what is kept. GQA was 15 % off
+    at worst on eight shapes.
     """
     s = shape
     layers = s.num_hidden_layers + s.num_nextn_predict_layers
@@ -95,7 +97,7 @@ def _grouped_keep(s: Shape, layers: int, moe: int) -> float:
     """Elements that `layers` layers of grouped-query attention, `moe` of them with experts, keep for a token."""
     D, expert = s.hidden_size, s.moe_intermediate_size
     heads = (s.num_attention_heads + s.num_key_value_heads) * s.head_dim
-    attention = 7 * D + (2.5 + 4 * s.qk_norm) * heads
+    attention = 7 * D + (2.5 + 2 * s.qk_norm) * heads
     mixture = 3 * s.num_experts_per_tok * (D + expert) + 4.5 * s.n_shared_experts * expert
     return layers * attention + moe * mixture + (layers - moe) * 4.5 * s.intermediate_size
 

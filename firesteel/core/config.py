@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from firesteel.core import presets, scale
+from firesteel.core import presets
 from firesteel.core.errors import RecipeError, nearest
-from firesteel.core.model_settings import TRAINING
+from firesteel.core.model_settings import TRAINING, VARIANT
 from firesteel.core.model_settings import ModelSettings as ModelSettings
 from firesteel.core.table import Table
 
@@ -275,7 +275,7 @@ def _make_room(raw: dict[str, Any], keys: set[str]) -> None:
         if isinstance(tokenizer, dict):
             tokenizer.pop("vocab_size", None)
     elif "model.scale" in keys:
-        raw["model"] = {key: value for key, value in model.items() if key not in {"preset", *scale.shape(1)}}
+        raw["model"] = {key: value for key, value in model.items() if key not in VARIANT}
 
 
 def _override(raw: dict[str, Any], item: str) -> None:

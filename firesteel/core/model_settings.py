@@ -27,6 +27,7 @@ SCALING = {
     "rope_scaling", "rope_scaling_factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
     "mscale_all_dim",
 }  # fmt: skip
+VARIANT = {"preset", "attention", "qkv_bias"} | MLA | GQA | EXPERTS | scale.shape(1).keys()  # what a scale decides
 
 
 class ModelSettings(Table):

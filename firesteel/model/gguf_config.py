@@ -128,7 +128,7 @@ def _rope_scaling(keys: Keys) -> RopeScaling | None:
     if factor <= 0 or kind == "none":
         return None
     if kind == "linear":
-        return None if factor == 1 else RopeScaling("linear", factor)
+        return None if factor == 1 else RopeScaling("linear", factor, original)
     multiplier = keys.real("rope.scaling.yarn_attn_factor", 0.0)
     return RopeScaling(
         "yarn", factor, original, beta_fast=keys.real("rope.scaling.yarn_beta_fast", 32.0),

@@ -1,9 +1,11 @@
-"""Pieces that every block uses: linear maps, RMSNorm and SwiGLU.
+"""Pieces that every block uses: linear maps, embeddings, RMSNorm and SwiGLU.
 
 D hidden, I inner
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +17,27 @@ from firesteel.kernels.table import kernel
 class Linear(nn.Linear):
     """x W^T + b; [..., I] -> [..., O]."""
 
+    def __init__(self, width: int, out: int, *, bias: bool = False) -> None:
+        super().__init__(width, out, bias=bias)
+        self.adapter: Any = None  # lora.LinearAdapter, where there is one
+
+    def reset_parameters(self) -> None:
+        """Nothing: Transformer.initialise, or a file, fills every weight."""
+
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = kernel("linear", x.device.type)(x, self.weight, self.bias)
-        return out
+        return out if self.adapter is None else out + self.adapter(x)
+
+    def effective(self) -> Tensor:
+        """The weight with its adapter merged, [O, I]."""
+        return self.weight if self.adapter is None else self.weight + self.adapter.delta()
+
+
+class Embedding(nn.Embedding):
+    """A row a token; [...] -> [..., D]."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: Transformer.initialise, or a file, fills every weight."""
 
 
 class RMSNorm(nn.Module):

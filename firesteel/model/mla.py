@@ -56,7 +56,7 @@ class MLA(nn.Module):
         H, N, C = c.num_attention_heads, c.qk_nope_head_dim, c.kv_lora_rank
         q_nope, q_rope = self._queries(x, table)  # [B, T, H, N], [B, T, H, R]
         context = view.update(layer, torch.cat(self._latent(x, table), dim=-1))  # [B, S, C+R]
-        up = self.kv_b_proj.weight.view(H, N + c.v_head_dim, C)  # W_UK and W_UV of each head
+        up = self.kv_b_proj.effective().view(H, N + c.v_head_dim, C)  # W_UK and W_UV of each head
         q_latent = torch.einsum("bthn,hnc->bthc", q_nope, up[:, :N])  # W_UK^T q: absorption
         q = torch.cat((q_latent, q_rope), dim=-1).view(B, T * H, C + c.qk_rope_head_dim)
         scores = torch.bmm(q, context.transpose(1, 2)).view(B, T, H, -1).float() * c.softmax_scale

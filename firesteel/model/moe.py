@@ -99,7 +99,7 @@ class MoE(nn.Module):
         self.down = nn.Parameter(torch.empty(c.n_routed_experts, c.hidden_size, c.moe_intermediate_size))
         shared = c.n_shared_experts * c.moe_intermediate_size  # n shared experts are one n times as wide
         self.shared_experts = SwiGLU(c.hidden_size, shared, bias=c.mlp_bias) if shared else None
-        self.adapter: Any = None  # lora.ExpertsLoRA, where there is one
+        self.adapter: Any = None  # lora.ExpertsAdapter, where there is one
         self.load: Tensor  # tokens each expert got since the last balance step, [E]
         self.register_buffer("load", torch.zeros(c.n_routed_experts), persistent=False)
         self.balance_loss: Tensor | None = None  # of the last training forward

@@ -15,19 +15,22 @@ from firesteel.kernels.table import kernel
 from firesteel.model.block import Block
 from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
-from firesteel.model.layers import Linear, RMSNorm
+from firesteel.model.layers import Embedding, Linear, RMSNorm
 from firesteel.model.moe import MoE
 from firesteel.model.mtp import MTP
 from firesteel.model.rope import Rope
 
 
 class Transformer(nn.Module):
-    """A decoder-only language model; the same module trains, samples, serves and is exported."""
+    """A decoder-only language model; the same module trains, samples, serves and is exported.
+
+    A new one's weights are unset memory until `initialise` or a file fills them.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         c = self.config = config
-        self.embed_tokens = nn.Embedding(c.vocab_size, c.hidden_size)
+        self.embed_tokens = Embedding(c.vocab_size, c.hidden_size)
         self.layers = nn.ModuleList(Block(c, i) for i in range(c.num_hidden_layers))
         self.norm = RMSNorm(c.hidden_size, c.rms_norm_eps)
         self.mtp = nn.ModuleList(MTP(c, c.num_hidden_layers + k) for k in range(c.num_nextn_predict_layers))

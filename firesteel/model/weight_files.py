@@ -1,6 +1,7 @@
 """A folder of safetensors files as one table of weights: looked up by name, read piece by piece, dequantised on the way.
 
-Reading goes through pread, not through a memory map: mapped pages would count as this process's memory a second time.
+Bytes are read into their place in the model, not through a memory map: mapped pages would count as this process's memory a
+second time.
 
 O rows out, I columns in
 """
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,78 +27,116 @@ PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 INDEX = "model.safetensors.index.json"
 PIECE = 1 << 24  # bytes of a tensor that are in memory beside its place in the model
 SCALES = ("_scale_inv", "_scale")  # DeepSeek's block-scaled FP8; int8 rows of compressed-tensors
-FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-FP8 = ("F8_E4M3", "F8_E5M2")
+FLOATS, FP8 = ("F64", "F32", "F16", "BF16"), ("F8_E4M3", "F8_E5M2")
+STORED = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I8": torch.int8,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
+}  # fmt: skip
 Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A tensor that has not been read: where its bytes are."""
+
+    file: str
+    handle: BinaryIO
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+    def read(self, a: int, b: int, into: Tensor | None = None) -> Tensor:
+        """Rows a..b (everything, of a scalar), into a contiguous tensor of their dtype and shape or a new one."""
+        shape = (b - a, *self.shape[1:]) if self.shape else ()
+        target = torch.empty(shape, dtype=STORED[self.dtype]) if into is None else into
+        row = math.prod(self.shape[1:]) * target.element_size()
+        view = target.view(-1).view(torch.uint8).numpy().data if target.numel() else memoryview(b"")
+        got, at = 0, self.offset + a * row
+        while got < len(view):
+            n = os.preadv(self.handle.fileno(), [view[got:]], at + got)
+            if n == 0:
+                raise ArtefactError("a weights file is damaged", value=self.file, why="it ended early")
+            got += n
+        return target
 
 
 class WeightFiles:
     """The tensors of a folder. Use as a context manager; every method raises ArtefactError for what cannot be read."""
 
-    def __init__(self, folder: Path, quantisation: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, quantisation: dict[str, Any] | None = None, *, names: tuple[str, ...] = ()
+    ) -> None:
         self._stack = ExitStack()
-        self._slices: dict[str, Any] = {}  # name -> the library's handle on an unread tensor
-        self.place: dict[str, str] = {}  # name -> file
+        self._stored: dict[str, _Stored] = {}
         self.block = _block(quantisation)
-        for file in _files(folder):
-            self._open(file)
-        scales = [f"{name}{end}" for name in self._slices for end in SCALES]
-        self.scales = set(scales) & set(self._slices)
+        try:
+            for file in [folder / name for name in names] or _files(folder):
+                self._open(file)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._scales = {f"{name}{end}" for name in self._stored for end in SCALES} & set(self._stored)
 
     def __enter__(self) -> WeightFiles:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._slices.clear()
         self._stack.close()
 
     def _open(self, file: Path) -> None:
+        """The library checks the file (lengths, overlaps, dtypes); what it found is then read where it is."""
         try:
-            handle = self._stack.enter_context(safe_open(file, framework="pt", backend="pread"))
-            for name in handle.keys():  # noqa: SIM118 - not a dict
-                if name in self.place:
-                    why = f"in {self.place[name]} and in {file.name}"
-                    raise ArtefactError("a tensor is there twice", value=name, why=why)
-                self.place[name], self._slices[name] = file.name, handle.get_slice(name)
-        except (SafetensorError, OSError) as e:
+            with safe_open(file, framework="pt", backend="pread") as checked:
+                names = list(checked.keys())
+            handle = self._stack.enter_context(file.open("rb"))
+            size = int.from_bytes(handle.read(8), "little")
+            header = json.loads(handle.read(size))
+        except (SafetensorError, OSError, ValueError) as e:
             raise ArtefactError("a weights file is damaged", value=file, why=str(e)) from e
+        for name in names:
+            if name in self._stored:
+                why = f"in {self._stored[name].file} and in {file.name}"
+                raise ArtefactError("a tensor is there twice", value=name, why=why)
+            entry = header[name]
+            place = 8 + size + entry["data_offsets"][0]
+            self._stored[name] = _Stored(file.name, handle, entry["dtype"], tuple(entry["shape"]), place)
 
     def names(self) -> list[str]:
         """Every tensor but the scales of quantised ones."""
-        return [name for name in self.place if name not in self.scales]
+        return [name for name in self._stored if name not in self._scales]
 
     def shape(self, name: str) -> list[int]:
         """A tensor's shape."""
-        return list(self._slices[name].get_shape())
+        return list(self._stored[name].shape)
 
     def dtype(self, name: str) -> torch.dtype:
         """The dtype that keeps a tensor's values: its own float type, bfloat16 for FP8, float32 for int8."""
-        kind = self._slices[name].get_dtype()
-        return FLOATS.get(kind, torch.bfloat16 if kind in FP8 else torch.float32)
+        kind = self._stored[name].dtype
+        return STORED[kind] if kind in FLOATS else torch.bfloat16 if kind in FP8 else torch.float32
 
     def fill(self, name: str, target: Tensor) -> None:
         """Copy a tensor into `target` (of its shape), in pieces of some megabytes, multiplied by its scales if it has any."""
-        source, kind = self._slices[name], self._slices[name].get_dtype()
-        scaled = kind in FP8 or kind == "I8"
-        if not scaled and kind not in FLOATS:
-            raise ArtefactError("a tensor has a number type that is not read here", value=name, why=kind)
-        scale = self._scale(name, kind) if scaled else None
-        try:
-            for a, b in _spans(self.shape(name), target.element_size(), self.block[0] if kind in FP8 else 1):
-                piece = source[a:b] if target.ndim else source[...]
-                if scale is None:
-                    _place(target, a, b).copy_(piece)
-                elif kind in FP8:
-                    _place(target, a, b).copy_(unblock(piece, scale[a // self.block[0] :], self.block))
-                else:
-                    _place(target, a, b).copy_(piece.float() * scale[a:b])
-        except (SafetensorError, OSError) as e:
-            raise ArtefactError("a weights file is damaged", value=self.place[name], why=str(e)) from e
+        source = self._stored[name]
+        scaled = source.dtype in FP8 or source.dtype == "I8"
+        if not scaled and source.dtype not in FLOATS:
+            raise ArtefactError("a tensor has a number type that is not read here", value=name, why=source.dtype)
+        scale = self._scale(name) if scaled else None
+        straight = target.dtype == STORED[source.dtype] and target.is_contiguous() and target.device.type == "cpu"
+        rows = self.block[0] if source.dtype in FP8 else 1
+        for a, b in _spans(source.shape, STORED[source.dtype].itemsize, rows):
+            place = target[a:b] if target.ndim else target
+            if scale is None:
+                source.read(a, b, into=place.detach()) if straight else place.copy_(source.read(a, b))
+            elif source.dtype in FP8:
+                place.copy_(unblock(source.read(a, b), scale[a // rows :], self.block))
+            else:
+                place.copy_(source.read(a, b).float() * scale[a:b])
 
-    def _scale(self, name: str, kind: str) -> Tensor:
+    def _scale(self, name: str) -> Tensor:
         """The scales of a quantised tensor, float32: [O, 1] for int8, one for each block for FP8."""
+        kind = self._stored[name].dtype
         key = name + ("_scale_inv" if kind in FP8 else "_scale")
-        if key not in self._slices:
+        if key not in self._stored:
             raise ArtefactError("a quantised weight lacks its scale", value=name, why=f"there is no {key}")
         shape, found = self.shape(name), self.shape(key)
         blocks = [math.ceil(n / b) for n, b in zip(shape, self.block, strict=False)]
@@ -103,8 +144,7 @@ class WeightFiles:
         if found != wanted or len(shape) != 2:
             why = f"a weight of {shape} needs scales of {wanted}, the file has {found}"
             raise ArtefactError("the scales of a quantised weight do not fit it", value=key, why=why)
-        scale: Tensor = self._slices[key][:]
-        return scale.float()
+        return self._stored[key].read(0, found[0]).float()
 
 
 def unblock(weight: Tensor, scale: Tensor, block: Span) -> Tensor:
@@ -117,11 +157,7 @@ def unblock(weight: Tensor, scale: Tensor, block: Span) -> Tensor:
     return weight.float() * wide.repeat_interleave(block[1], dim=1)[:, :columns]
 
 
-def _place(target: Tensor, a: int, b: int) -> Tensor:
-    return target[a:b] if target.ndim else target
-
-
-def _spans(shape: list[int], size: int, step: int) -> Iterator[Span]:
+def _spans(shape: tuple[int, ...], size: int, step: int) -> Iterator[Span]:
     """Rows a..b of a tensor in pieces of about PIECE bytes, each beginning at a multiple of `step`."""
     total = shape[0] if shape else 1
     row = math.prod(shape[1:]) * size

@@ -107,7 +107,9 @@ def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
 def to_hf(model: Transformer) -> Iterator[tuple[str, Tensor]]:
     """Every weight under its Hugging Face name; tensors share memory with the model."""
     for name, tensor in model.state_dict().items():
-        name = _hf_name(name, model.config.num_hidden_layers)
+        if ".adapter." in name:  # a file of its own: lora.py
+            continue
+        name = hf_name(name, model.config.num_hidden_layers)
         if name.endswith("mlp.gate_up"):
             stem = name.removesuffix("gate_up")
             for e, both in enumerate(tensor):
@@ -167,7 +169,7 @@ def _some(names: list[str]) -> str:
 def _without_absent_mtp(config: ModelConfig, files: WeightFiles) -> ModelConfig:
     """transformers writes a config that announces MTP modules beside weights that have none; then there are none."""
     first = config.num_hidden_layers
-    layers = {int(m[1]) for name in files.place if (m := _LAYER.match(name))}
+    layers = {int(m[1]) for name in files.names() if (m := _LAYER.match(name))}
     if not config.num_nextn_predict_layers or any(layer >= first for layer in layers):
         return config
     warnings.warn("config.json announces MTP modules, the weights have none: loaded without", stacklevel=3)
@@ -184,7 +186,8 @@ def _ignorable(name: str, config: ModelConfig) -> bool:
     return name == "lm_head.weight" and config.tie_word_embeddings
 
 
-def _hf_name(name: str, layers: int) -> str:
+def hf_name(name: str, layers: int) -> str:
+    """A module's or weight's name in Hugging Face's layout; MTP modules are the layers after the last."""
     mtp = _MTP.match(name)
     if mtp:
         rest = "shared_head.norm.weight" if mtp[2] == "norm.weight" else mtp[2]

@@ -24,6 +24,8 @@ def make_optimisers(model: Transformer, settings: OptimSettings) -> list[torch.o
     tables: list[Tensor] = []
     vectors: list[Tensor] = []
     for name, p in model.named_parameters():
+        if not p.requires_grad:  # a base model under adapters
+            continue
         (vectors if p.ndim < 2 else tables if name.endswith(TABLES) else hidden).append(p)
     rate, betas = settings.learning_rate, (settings.beta1, settings.beta2)
     rest: list[dict[str, Any]] = [{"params": tables, "scale": settings.table_rate}, {"params": vectors}]

@@ -42,13 +42,19 @@ def tokenizer() -> Tokenizer:
 
 def toy(seed: int = 0, **changes: Any) -> Transformer:
     """A model with random weights and router biases that matter."""
-    model = Transformer(ModelConfig(**(TOY | changes)))
+    return random_model(ModelConfig(**(TOY | changes)), seed)
+
+
+def random_model(config: ModelConfig, seed: int = 0) -> Transformer:
+    """A model of any shape with random weights, norms and biases that matter, as after training."""
+    model = Transformer(config)
     generator = torch.Generator().manual_seed(seed)
     model.initialise(generator)
     for moe in model.moe_layers():
-        moe.gate.e_score_correction_bias.normal_(std=0.1, generator=generator)
-    for name, p in model.named_parameters():
-        if p.ndim == 1 and "norm" in name:  # norms that matter, as after training
+        if moe.gate.e_score_correction_bias is not None:
+            moe.gate.e_score_correction_bias.normal_(std=0.1, generator=generator)
+    for p in model.parameters():
+        if p.ndim == 1:
             p.data.add_(torch.randn(p.shape, generator=generator), alpha=0.1)
     return model.eval()
 

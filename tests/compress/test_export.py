@@ -203,43 +203,12 @@ def test_a_taken_place_is_left_alone(folder: Folder, tmp_path: Path) -> None:
     assert (tmp_path / "m.gguf").read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"q_lora_rank": None}, "would not load this model[\\s\\S]*q_lora_rank"),
-        ({"num_hidden_layers": 27, "n_routed_experts": 2}, "would load this model wrongly[\\s\\S]*V2-Lite"),
-    ],
-)
-def test_models_that_llama_cpp_would_mistake_are_refused(
-    folder: Folder, tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
-    place, _ = folder(**changes)
-    with pytest.raises(ArtefactError, match=message):
-        export(place, tmp_path / "m.gguf", "gguf", say=silent)
-
-
 def test_a_tokenizer_that_llama_cpp_would_split_differently_is_refused(folder: Folder, tmp_path: Path) -> None:
     place, _ = folder()
     text = (place / "tokenizer.json").read_text(encoding="utf-8")
     (place / "tokenizer.json").write_text(text.replace(r"\\p{N}", r"\\p{N}{1,3}"), encoding="utf-8")
     with pytest.raises(ArtefactError, match=r"cannot be written to a GGUF file[\s\S]*qwen2"):
         export(place, tmp_path / "m.gguf", "gguf", say=silent)
-
-
-def test_llama_cpp_itself_continues_a_text_as_we_do(folder: Folder, tmp_path: Path, tokenizer: Tokenizer) -> None:
-    llama = pytest.importorskip("xllamacpp")  # prebuilt llama.cpp; not among our test packages
-    place, model = folder()
-    export(place, tmp_path / "m.gguf", "gguf", say=silent)
-    params = llama.CommonParams()
-    params.model.path, params.n_ctx, params.n_parallel, params.warmup = str(tmp_path / "m.gguf"), 256, 1, False
-    params.cache_type_k = params.cache_type_v = llama.ggml_type.GGML_TYPE_F32
-    params.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED  # it rounds to half precision
-    ids = tokens(8)[0].tolist()
-    letter = [[tokenizer.encode("a")[0], 100.0]]  # it tells no probabilities of half a character; they are before bias
-    asked = {"prompt": ids, "n_predict": 2, "temperature": 0, "n_probs": 320, "logit_bias": letter}
-    found = llama.Server(params).handle_completions(asked)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-    ours = torch.log_softmax(logits(model, torch.tensor([ids]))[0, -1], -1)
-    assert all(abs(ours[one["id"]] - one["logprob"]) < 1e-4 for one in found) and len(found) == 320
 
 
 def test_toys_differ_by_seed() -> None:
@@ -286,7 +255,7 @@ def other_file(path: Path, architecture: str, **keys: str) -> Path:
     writer = GGUFWriter(path, architecture)
     for name, value in keys.items():
         writer.add_string(name, value)
-    writer.add_tensor("t", np.zeros((2, 32), np.float32))
+    writer.add_tensor("token_embd.weight", np.zeros((2, 32), np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -295,12 +264,12 @@ def other_file(path: Path, architecture: str, **keys: str) -> Path:
 
 
 def test_another_architecture_is_refused_with_what_is_supported(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="another architecture: llama[\\s\\S]*deepseek2"):
-        import_gguf(other_file(tmp_path / "x.gguf", "llama"), tmp_path)
+    with pytest.raises(ArtefactError, match="another architecture: mamba[\\s\\S]*deepseek2"):
+        import_gguf(other_file(tmp_path / "x.gguf", "mamba"), tmp_path)
 
 
 def test_a_file_without_our_keys_names_the_first(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="lacks a key: tokenizer.ggml.model"):
+    with pytest.raises(ArtefactError, match="lacks a key: deepseek2.context_length"):
         import_gguf(other_file(tmp_path / "x.gguf", "deepseek2"), tmp_path)
 
 
@@ -309,13 +278,16 @@ def test_unreadable_number_formats_are_named(tmp_path: Path) -> None:
     from gguf.quants import quantize
 
     writer = GGUFWriter(tmp_path / "x.gguf", "deepseek2")
-    data = quantize(np.zeros((2, 32), np.float32), GGMLQuantizationType.Q4_0)
-    writer.add_tensor("t", data, raw_dtype=GGMLQuantizationType.Q4_0)
+    data = quantize(np.zeros((2, 256), np.float32), GGMLQuantizationType.TQ1_0)
+    writer.add_tensor("t", data, raw_dtype=GGMLQuantizationType.TQ1_0)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(ArtefactError, match="unreadable number format[\\s\\S]*Q4_0[\\s\\S]*F32, F16, BF16, Q8_0"):
+    with pytest.raises(
+        ArtefactError,
+        match="unreadable number format[\\s\\S]*TQ1_0[\\s\\S]*F32, F16, BF16, Q8_0, Q4_0[\\s\\S]*llama-quantize",
+    ):
         import_gguf(tmp_path / "x.gguf", tmp_path)
 
 

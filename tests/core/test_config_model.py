@@ -38,6 +38,16 @@ def test_a_dial_on_the_command_line_replaces_the_shape_of_the_file() -> None:
     assert small.tokenizer.vocab_size == 1024
 
 
+def test_a_scale_on_the_command_line_replaces_another_kind_of_model(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text(
+        'name = "a"\n[model]\nattention = "gqa"\nnum_key_value_heads = 2\nn_routed_experts = 0\nrope_theta = 5e5\n'
+    )
+    assert load_recipe(file, ("model.scale=1",)).model == recipe(scale=1, rope_theta=5e5).model
+    file.write_text('name = "a"\n[model]\npreset = "kimi-k2"\n')
+    assert load_recipe(file, ("model.scale=1",)).model == recipe(scale=1).model
+
+
 @pytest.mark.parametrize("dial", [{"preset": "deepseek-v2-lite"}, {"scale": 3}])
 def test_a_given_key_is_stronger_than_the_dial(dial: dict[str, Any]) -> None:
     plain, own = recipe(**dial).model, recipe(**dial, hidden_size=96, n_routed_experts=0).model

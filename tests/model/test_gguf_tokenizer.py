@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,7 @@ def best_first(text: str) -> list[int]:
     ids = {token: id for id, (token, kind) in enumerate(zip(tokens, types, strict=True)) if kind == 1}
     symbols = list("▁" + text.replace(" ", "▁")) if text else []
     while True:
-        joins = [(scores[ids[a + b]], -i) for i, (a, b) in enumerate(zip(symbols, symbols[1:])) if a + b in ids]
+        joins = [(scores[ids[a + b]], -i) for i, (a, b) in enumerate(itertools.pairwise(symbols)) if a + b in ids]
         if not joins:
             break
         at = -max(joins)[1]

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from firesteel.kernels.grouped import grouped_linear_cpu, grouped_linear_reference
 from firesteel.kernels.swiglu import swiglu_cpu, swiglu_reference
 from firesteel.kernels.table import OPS
-from firesteel.model.cache import PagedCache
 from firesteel.model.config import routed_scale
 from firesteel.model.moe import MoE
 from firesteel.model.weights import load_model, save_model
@@ -48,51 +47,11 @@ def test_gate_values_ignore_the_bias(toy_model):
     torch.testing.assert_close(gates, chosen / chosen.sum(-1, keepdim=True) * 1.5)
 
 
-@pytest.mark.parametrize("changes", VARIANTS)
-def test_cached_extension_equals_the_full_forward(toy_model, changes):
-    """Absorbed attention over the paged cache, rows of different lengths, in uneven pieces, blocks out of order."""
-    model = toy_model(**changes)
-    tokens = torch.randint(0, 97, (3, 40))
-    full = model.logits(model(tokens))
-    cache = PagedCache(model.config, num_blocks=31, block_size=4)
-    tables = torch.randperm(30).view(3, 10) + 1
-    cached = torch.zeros(3, dtype=torch.long)
-    for new in ([5, 1, 8], [1, 1, 1], [7, 3, 2], [1, 6, 1]):
-        n = torch.tensor(new)
-        piece = torch.zeros(3, max(new), dtype=torch.long)
-        for row in range(3):
-            piece[row, : new[row]] = tokens[row, cached[row] : cached[row] + n[row]]
-        logits = model.extend(piece, cache.view(cached, n, max(new), tables))
-        cached += n
-        torch.testing.assert_close(logits, full[torch.arange(3), cached - 1], atol=2e-5, rtol=1e-4)
-
-
-def test_cache_holds_latent_and_rotary_key_only(toy_config):
-    cache = PagedCache(toy_config(), num_blocks=2, block_size=4, dtype=torch.float32)
-    assert cache.bytes_per_token == (16 + 8) * 3 * 4
-    v3 = toy_config(kv_lora_rank=512, qk_rope_head_dim=64)
-    assert v3.cache_width == 576
-
-
 def test_padding_on_the_right_changes_nothing(toy_model):
     model = toy_model()
     tokens = torch.randint(0, 97, (1, 17))
     padded = F.pad(tokens, (0, 9))
     torch.testing.assert_close(model(padded)[:, :17], model(tokens), atol=1e-6, rtol=1e-5)
-
-
-def test_mtp_state_i_sees_tokens_up_to_i_plus_1_and_no_further(toy_model):
-    """State i predicts token i+2, so it may depend on token i+1 but not on i+2."""
-    model = toy_model()
-    tokens = torch.randint(0, 97, (1, 12))
-    (base,) = model.predict_further(model(tokens), tokens)
-    assert base.shape[1] == 11
-    for changed in range(1, 12):
-        other = tokens.clone()
-        other[0, changed] = (other[0, changed] + 1) % 97
-        (states,) = model.predict_further(model(other), other)
-        same = (states - base).abs().amax(-1)[0] < 1e-6
-        assert same[: changed - 1].all() and not same[changed - 1], changed
 
 
 def test_expert_kernels_agree_with_the_reference_forward_and_backward():

