@@ -1,6 +1,6 @@
 """Causal attention for training: chunks of queries against all keys before them, by whole matrix products.
 
-The chunks leave out most of what causality forbids. Scores are kept of no chunk but recomputed in backward
+The chunks leave out most of what causality forbids. Scores of long sequences are not kept but recomputed in backward
 (FlashAttention's trade, Dao et al. 2022), so memory grows with T, not T^2. Keys and values may differ in width, and G groups
 of them may serve H heads, without copies.
 
@@ -19,13 +19,14 @@ from torch import Tensor
 from firesteel.kernels.linear import product_dtype
 
 CHUNK = 128  # queries
+KEPT = 512  # tokens up to which attention weights are kept for backward: less memory than the other activations
 
 
 def causal_attention_reference(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     """The slow twin. q [B, H, T, W], k [B, G, T, W], v [B, G, T, V] -> softmax(q k^T scale) v, [B, H, T, V]."""
     share = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
-    scores = (q @ k.mT).float() * scale
+    scores = (q @ k.mT).to(torch.promote_types(q.dtype, torch.float32)) * scale
     later = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).triu(1)
     return torch.softmax(scores.masked_fill(later, float("-inf")), dim=-1).to(v.dtype) @ v
 
@@ -55,42 +56,44 @@ class _ChunkedAttention(torch.autograd.Function):
         B, H, T, _ = q.shape
         o = q.new_empty(B, H, T, v.shape[-1])
         state = _State(q, k, v, scale)
+        kept = []
         for a, b in _chunks(T):
             p = state.probabilities(a, b)  # [B*G, S*c, b]
             o[:, :, a:b] = torch.bmm(p, state.v[:, :b]).view(B, H, b - a, -1)
-        ctx.save_for_backward(q, k, v)
+            kept += [p] if T <= KEPT else []
+        ctx.save_for_backward(q, k, v, *kept)
         ctx.scale = scale
         return o
 
     @staticmethod
     def backward(ctx: Any, do: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        q, k, v = ctx.saved_tensors
+        q, k, v, *kept = ctx.saved_tensors
         B, H, T, _ = q.shape
         state = _State(q, k, v, ctx.scale)
         dq = torch.empty_like(q)
-        dk = torch.zeros_like(state.k, dtype=torch.float32)
-        dv = torch.zeros_like(state.v, dtype=torch.float32)
-        for a, b in _chunks(T):
-            p = state.probabilities(a, b)
+        dk = torch.zeros_like(state.k, dtype=state.exact)
+        dv = torch.zeros_like(state.v, dtype=state.exact)
+        for number, (a, b) in enumerate(_chunks(T)):
+            p = kept[number] if kept else state.probabilities(a, b)
             d_out = state.grouped(do[:, :, a:b]).to(p.dtype)  # [B*G, S*c, V]
-            _add(dv[:, :b], p.mT, d_out)
+            dv[:, :b] += torch.bmm(p.mT, d_out)
             dp = torch.bmm(d_out, state.v[:, :b].mT)
-            ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype).mul_(ctx.scale)
+            ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)
             dq[:, :, a:b] = torch.bmm(ds, state.k[:, :b]).view(B, H, b - a, -1)
-            _add(dk[:, :b], ds.mT, state.grouped(q[:, :, a:b]).to(p.dtype))
-        return dq, dk.view(k.shape).to(k.dtype), dv.view(v.shape).to(v.dtype), None
+            dk[:, :b] += torch.bmm(ds.mT, state.grouped(q[:, :, a:b]).to(p.dtype))
+        return dq, dk.mul_(ctx.scale).view(k.shape).to(k.dtype), dv.view(v.shape).to(v.dtype), None
 
 
 class _State:
-    """Keys and values ready for products, and the attention weights of any chunk."""
+    """Keys (times the scale) and values ready for products, and the attention weights of any chunk."""
 
     def __init__(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> None:
-        self.groups, self.scale, self.q = k.shape[1], scale, q
+        self.groups, self.q = k.shape[1], q
         kind = product_dtype(q)
-        self.k = k.reshape(-1, *k.shape[2:]).to(kind)  # [B*G, T, W]
+        self.exact = torch.float64 if kind == torch.float64 else torch.float32  # of scores and sums
         self.v = v.reshape(-1, *v.shape[2:]).to(kind)  # [B*G, T, V]
-        exact = self.k.dtype if self.k.dtype == torch.float64 else torch.float32
-        self.exact_k = self.k.to(exact)  # for the scores
+        self.exact_k = k.reshape(-1, *k.shape[2:]).to(self.exact) * scale  # [B*G, T, W]
+        self.k = self.exact_k.to(kind)
         self.later = torch.ones(CHUNK, CHUNK, dtype=torch.bool, device=q.device).triu(1)
 
     def grouped(self, x: Tensor) -> Tensor:
@@ -99,21 +102,13 @@ class _State:
 
     def probabilities(self, a: int, b: int) -> Tensor:
         """Attention weights of queries a..b to keys 0..b, [B*G, S*(b-a), b], in the dtype of products."""
-        q = self.grouped(self.q[:, :, a:b]).to(self.exact_k.dtype)
-        scores = torch.bmm(q, self.exact_k[:, :b].mT).mul_(self.scale)
+        q = self.grouped(self.q[:, :, a:b]).to(self.exact)
+        scores = torch.bmm(q, self.exact_k[:, :b].mT)
         own = scores.view(len(scores), -1, b - a, b)[..., a:]  # [B*G, S, c, c]: the corner where some keys are later
         own.masked_fill_(self.later[: b - a, : b - a], float("-inf"))
-        return torch.softmax(scores, dim=-1, dtype=scores.dtype).to(self.v.dtype)
+        return torch.softmax(scores, dim=-1).to(self.v.dtype)
 
 
 def _chunks(T: int) -> Iterator[tuple[int, int]]:
     for a in range(0, T, CHUNK):
         yield a, min(a + CHUNK, T)
-
-
-def _add(total: Tensor, x: Tensor, y: Tensor) -> None:
-    """total [N, b, *] += x y, the sum in total's dtype."""
-    if x.dtype == total.dtype:
-        total.baddbmm_(x, y)
-    else:
-        total += torch.bmm(x, y)

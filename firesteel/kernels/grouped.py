@@ -47,7 +47,10 @@ class _GroupedLinear(torch.autograd.Function):
         kind = product_dtype(x)
         dy, rows = dy.contiguous().to(kind), x.to(kind)
         dx = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
-        dw = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        dw = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
+        if dw is not None:
+            for e in set(range(len(weight))) - {e for e, _, _ in ctx.spans}:  # idle experts
+                dw[e].zero_()
         for e, a, b in ctx.spans:
             if dx is not None:
                 torch.mm(dy[a:b], weight[e].to(kind), out=dx[a:b])

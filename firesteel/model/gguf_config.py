@@ -15,6 +15,7 @@ import torch
 from firesteel.core.errors import ArtefactError, nearest
 from firesteel.model.config import ModelConfig, RopeScaling
 from firesteel.model.gguf_file import GGUF
+from firesteel.model.gguf_keys import MAX_SIZE, Keys, unsupported
 from firesteel.model.gguf_read import read_vector
 from firesteel.model.rope import frequencies
 
@@ -23,51 +24,7 @@ Fields = dict[str, Any]
 SOFTMAX, SIGMOID = 1, 2  # llama.cpp's expert gating functions
 MAX_CONTEXT = 1 << 24  # positions; the rotary table of a file that claims more is not made
 MAX_EXPERTS = 1 << 14  # of a layer
-MAX_SIZE = 1 << 31  # of any other count; more is damage
 FREQS = "rope_freqs.weight"
-HARMLESS = ("vocab_size", "tensor_data_layout", "rope.scaling.finetuned")  # keys that say nothing about the computation
-
-
-class Keys:
-    """The keys of one architecture, typed and without its prefix. Remembers which were asked for."""
-
-    def __init__(self, file: GGUF) -> None:
-        self.file, self.prefix, self.asked = file, f"{file.architecture}.", set(HARMLESS)
-
-    def _value(self, name: str, default: Any) -> Any:
-        self.asked.add(name)
-        found = self.file.keys.get(self.prefix + name, default)
-        if found is None:
-            return self.file.need(self.prefix + name)
-        if isinstance(found, list) and found and all(one == found[0] for one in found):
-            return found[0]  # one value a layer, and all the same
-        return found
-
-    def whole(self, name: str, default: int | None = None) -> int:
-        """A count. Raises ArtefactError if it is missing without a default, no count, or different in every layer."""
-        found = self._value(name, default)
-        if not isinstance(found, int) or not 0 <= found < MAX_SIZE:
-            raise _unsupported(self.prefix + name, found, "a count was expected, the same in every layer")
-        return int(found)
-
-    def real(self, name: str, default: float | None = None) -> float:
-        """A number, as the decimal that was rounded to the file's float32: 1e-05, not 9.999999747378752e-06."""
-        found = self._value(name, default)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not np.isfinite(found):
-            raise _unsupported(self.prefix + name, found, "a number was expected")
-        return float(str(np.float32(found)))
-
-    def has(self, name: str) -> bool:
-        """Whether the file has the key."""
-        return self.prefix + name in self.file.keys
-
-    def refuse_the_rest(self) -> None:
-        """Raise ArtefactError for a key that nobody asked for: it may change what is to be computed. Zeros mean "off"."""
-        for key, value in self.file.keys.items():
-            name = key.removeprefix(self.prefix)
-            if key.startswith(self.prefix) and name not in self.asked and value not in (0, "", "none", []):
-                shown = value if not isinstance(value, list) else f"{len(value)} values"
-                raise _unsupported(key, shown, "this version does not know what the key asks for")
 
 
 def config_of(file: GGUF) -> ModelConfig:
@@ -84,10 +41,6 @@ def config_of(file: GGUF) -> ModelConfig:
         return _with_factors(file, config) if FREQS in file.tensors else config
     except (AssertionError, TypeError, ValueError, ZeroDivisionError, OverflowError) as e:
         raise ArtefactError("the keys of the GGUF file do not fit together", value=file.path, why=str(e)) from e
-
-
-def _unsupported(name: str, value: Any, why: str) -> ArtefactError:
-    return ArtefactError("this model's architecture is not supported", value=f"{name} = {value!r}", why=why)
 
 
 def _shared(keys: Keys) -> Fields:
@@ -121,10 +74,10 @@ def _ends(file: GGUF) -> int | tuple[int, ...] | None:
 
 def _rope_scaling(keys: Keys) -> RopeScaling | None:
     factor = keys.real("rope.scaling.factor", 0.0) or keys.real("rope.scale_linear", 0.0)
-    kind = keys._value("rope.scaling.type", "linear" if factor else "none")
+    kind = keys.text("rope.scaling.type", "linear" if factor else "none")
     original = keys.whole("rope.scaling.original_context_length", keys.whole("context_length"))
     if kind not in ("none", "linear", "yarn"):
-        raise _unsupported(f"{keys.prefix}rope.scaling.type", kind, "computed: none, linear, yarn")
+        raise unsupported(f"{keys.prefix}rope.scaling.type", kind, "computed: none, linear, yarn")
     if factor <= 0 or kind == "none":
         return None
     if kind == "linear":
@@ -150,7 +103,7 @@ def _with_factors(file: GGUF, config: ModelConfig) -> ModelConfig:
         if expected.shape == found.shape and torch.allclose(found, expected, rtol=1e-3):
             return ruled
     why = f"it is not what Llama 3.1's rule gives with low 1, high 4 and an original context of {original}"
-    raise _unsupported(FREQS, f"{len(found)} factors up to {largest}", why)
+    raise unsupported(FREQS, f"{len(found)} factors up to {largest}", why)
 
 
 def _gqa(keys: Keys) -> Fields:
@@ -158,7 +111,7 @@ def _gqa(keys: Keys) -> Fields:
     width = keys.whole("attention.key_length", hidden // max(heads, 1))
     for name in ("attention.value_length", "rope.dimension_count"):
         if keys.whole(name, width) != width:
-            raise _unsupported(keys.prefix + name, keys.whole(name), f"only the width of a key, {width}, is computed")
+            raise unsupported(keys.prefix + name, keys.whole(name), f"only the width of a key, {width}, is computed")
     return {
         "attention": "gqa", "num_key_value_heads": keys.whole("attention.head_count_kv", heads), "head_dim": width,
         "intermediate_size": keys.whole("feed_forward_length", 0), "rope_interleave": False, "rope_scaling": _rope_scaling(keys),
@@ -169,7 +122,7 @@ def _gqa(keys: Keys) -> Fields:
 
 def _llama(keys: Keys) -> Fields:
     if keys.whole("expert_count", 0):
-        raise _unsupported("llama.expert_count", keys.whole("expert_count"), "Mixtral's experts are not computed here")
+        raise unsupported("llama.expert_count", keys.whole("expert_count"), "Mixtral's experts are not computed here")
     return _gqa(keys)
 
 
@@ -189,7 +142,7 @@ def _qwen3moe(keys: Keys) -> Fields:
 def _experts(keys: Keys) -> int:
     count = keys.whole("expert_count", 0)
     if count > MAX_EXPERTS:
-        raise _unsupported(f"{keys.prefix}expert_count", count, f"at most {MAX_EXPERTS} are read")
+        raise unsupported(f"{keys.prefix}expert_count", count, f"at most {MAX_EXPERTS} are read")
     return count
 
 
@@ -228,9 +181,7 @@ def _moe(keys: Keys, main: int, mtp: int) -> Fields:
     biased = f"blk.{dense}.exp_probs_b.bias" in tensors
     gating = keys.whole("expert_gating_func", 0) or (SIGMOID if biased else SOFTMAX)
     if gating not in (SOFTMAX, SIGMOID):
-        raise _unsupported(
-            f"{keys.prefix}expert_gating_func", gating, f"computed: softmax {SOFTMAX}, sigmoid {SIGMOID}"
-        )
+        raise unsupported(f"{keys.prefix}expert_gating_func", gating, f"computed: softmax {SOFTMAX}, sigmoid {SIGMOID}")
     greedy = "group_limited_greedy" if groups > 1 else "greedy"
     own = {
         "n_routed_experts": _experts(keys), "num_experts_per_tok": keys.whole("expert_used_count", 0),

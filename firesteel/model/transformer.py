@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from firesteel.core.errors import UserError
+from firesteel.kernels.linear import product_dtype
 from firesteel.kernels.table import kernel
 from firesteel.model.block import Block
 from firesteel.model.cache import CacheView
@@ -50,7 +51,7 @@ class Transformer(nn.Module):
         depends on distances alone, so positions run through from 0. Raises UserError past max_position_embeddings.
         """
         table, mask = self._places(tokens, segments)
-        x = self.embed_tokens(tokens)
+        x = self._embedded(tokens)
         for block in self.layers:
             x = block(x, table, mask)
         out: Tensor = self.norm(x)
@@ -73,7 +74,7 @@ class Transformer(nn.Module):
                 break
             here = tokens[:, :-k]
             table, mask = self._places(here, None if segments is None else segments[:, :-k])
-            hidden = module(hidden[:, : here.shape[1]], self.embed_tokens(tokens[:, k:]), table, mask)
+            hidden = module(hidden[:, : here.shape[1]], self._embedded(tokens[:, k:]), table, mask)
             states.append(hidden)
         return states
 
@@ -90,6 +91,11 @@ class Transformer(nn.Module):
             x = block(x, table, view=view)
         last = x[torch.arange(len(x), device=x.device), view.last]
         return self.logits(self.norm(last))
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        """Embeddings [B, T, D], in the dtype that this machine computes activations in (kernels/linear.py)."""
+        x: Tensor = self.embed_tokens(tokens)
+        return x.to(product_dtype(x))
 
     def _places(self, tokens: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Rotary table [1, T, 2, R/2], and who sees whom [B, 1, T, T] where causality alone does not say it."""

@@ -86,7 +86,7 @@ class WeightFiles:
     def _open(self, file: Path) -> None:
         """The library checks the file (lengths, overlaps, dtypes); what it found is then read where it is."""
         try:
-            with safe_open(file, framework="pt", backend="pread") as checked:
+            with safe_open(file, framework="pt") as checked:
                 names = list(checked.keys())
             handle = self._stack.enter_context(file.open("rb"))
             size = int.from_bytes(handle.read(8), "little")

@@ -18,7 +18,9 @@ from gguf.quants import dequantize
 
 from firesteel.core.artefact import file_hash
 from firesteel.core.packages import cache_folder
-from firesteel.model.gguf import import_gguf
+from firesteel.model.gguf import load_gguf
+from firesteel.model.gguf_file import open_gguf
+from firesteel.model.gguf_tokenizer import read_tokenizer
 from firesteel.stages.model_sources import MODELS
 from tests.model.test_gguf_tokenizer import TEXTS
 
@@ -40,6 +42,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.copyfileobj(inside, out)
     yield folder / "m.gguf"
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small steps gain nothing from threads, and lose much where other tests run beside them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def reference(file: Path) -> Any:
@@ -72,9 +83,9 @@ def _names(table: Any) -> dict[str, str]:
     return {f"{stem}.weight": f"{table.get_name(stem)}.weight" for stem in stems}
 
 
-def test_the_model_says_what_it_says_in_transformers(file: Path, tmp_path: Path) -> None:
-    found = import_gguf(file, tmp_path)
-    model, tokenizer, other = found.model, found.tokenizer, reference(file)
+def test_the_model_says_what_it_says_in_transformers(file: Path, one_thread: None) -> None:
+    opened = open_gguf(file)
+    model, tokenizer, other = load_gguf(opened), read_tokenizer(opened), reference(file)
     kwargs = {"gguf_file": file.name}
     theirs = transformers.AutoTokenizer.from_pretrained(file.parent, **kwargs)
     for text in TEXTS:

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer as Backend
 from firesteel.core.errors import ArtefactError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.gguf_file import GGUF
+from firesteel.model.gguf_sentencepiece import merges_of
 from firesteel.model.gguf_split import SPLITS, name_of
 from firesteel.model.gguf_tokenizer import read_tokenizer, tokenizer_keys
 
@@ -115,7 +116,7 @@ def test_control_tokens_are_special_and_text_never_becomes_one() -> None:
     keys["ggml.token_type"][-2:] = [4, 4]
     tokenizer = read_tokenizer(file_of(keys | {"chat_template": "{{ messages[0]['content'] }}<|user|>"}))
     user, tool = (backend.token_to_id(token) for token in ("<|user|>", "<tool>"))
-    assert tokenizer.special["<|user|>"] == user and user not in tokenizer.encode("<|user|> hello")
+    assert set(tokenizer.special) == {"<|end|>", "<|user|>"} and user not in tokenizer.encode("<|user|> hello")
     assert tokenizer.encode("a<tool>b")[1] == tool, "user-defined tokens are found in any text"
     assert tokenizer.prompt([{"role": "user", "content": "<|user|>"}])[-1] == user
     kinds = tokenizer_keys(tokenizer, 700)["token_type"]
@@ -236,6 +237,11 @@ def test_scores_become_merges_that_join_best_first() -> None:
 def test_a_scored_vocabulary_never_joins_text_to_a_control_token() -> None:
     tokenizer = read_tokenizer(scored())
     assert "<s" in tokenizer.backend.get_vocab() and 1 not in tokenizer.encode("<s> and <s>")
+    tokens, scores, types = pieces()
+    joined = {
+        left + right for left, right in merges_of(tokens, scores, {tokens[i] for i, t in enumerate(types) if t != 1})
+    }
+    assert "the" not in joined and "▁the" in joined and not joined & {"<s>", "</s>", "<unk>"}
 
 
 def test_the_space_before_text_can_be_off() -> None:
