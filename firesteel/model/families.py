@@ -112,7 +112,8 @@ def _rope(fields: Fields) -> Fields:
         return own
     known = {f.name for f in dataclasses.fields(RopeScaling)}
     settings = {name: value for name, value in given.items() if name in known and value is not None}
-    settings.setdefault("original_max_position_embeddings", fields.get("max_position_embeddings", 0))
+    if kind != "linear":
+        settings.setdefault("original_max_position_embeddings", fields.get("max_position_embeddings", 0))
     try:
         return own | {"rope_scaling": RopeScaling(kind=str(kind), **settings)}
     except (AssertionError, TypeError) as e:

@@ -54,7 +54,7 @@ def _pieces(target: Tensor) -> Iterator[Tensor]:
         yield target
         return
     each = target[0].numel()
-    if each > 9e9:
+    if each > PIECE:
         for part in target:
             yield from _pieces(part)
     else:

@@ -70,7 +70,7 @@ class WeightFiles:
         self._stored: dict[str, _Stored] = {}
         self.block = _block(quantisation)
         try:
-            for file in [folder / name for name in names] or _files(folder):
+            for file in [folder / name for name in names] or find_weights(folder):
                 self._open(file)
         except BaseException:
             self._stack.close()
@@ -166,7 +166,7 @@ def _spans(shape: tuple[int, ...], size: int, step: int) -> Iterator[Span]:
         yield a, min(a + rows, total)
 
 
-def _files(folder: Path) -> list[Path]:
+def find_weights(folder: Path) -> list[Path]:
     """The folder's weight files: those of the index, or model.safetensors, or all there are. Pickles are refused."""
     if (folder / INDEX).is_file():
         return _indexed(folder)

@@ -21,7 +21,7 @@ from firesteel.core.errors import ArtefactError
 from firesteel.model import families
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
-from firesteel.model.weight_files import INDEX, WeightFiles
+from firesteel.model.weight_files import INDEX, WeightFiles, find_weights
 
 SHARD = 4 << 30  # bytes of a weights file, at most
 IN_FLOAT32 = (".gate.weight", ".e_score_correction_bias", ".load")  # routing is decided by small differences
@@ -43,6 +43,7 @@ def load_model(
     surplus or wrongly shaped tensors before any is read; pickled weights are refused.
     """
     folder = Path(folder)
+    find_weights(folder)
     fields = _fields(folder)
     with WeightFiles(folder, fields.get("quantization_config")) as files:
         config = _without_absent_mtp(families.from_hf(fields), files)

@@ -215,7 +215,8 @@ def _dequantised(path: Path) -> Path:
     return path.parent / "exact.gguf"
 
 
-def test_no_more_than_a_piece_is_read_at_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("case", ["llama", "qwen3moe", "v3"])
+def test_no_more_than_a_piece_is_read_at_once(make: Make, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     read: list[int] = []
 
     class Counting(io.FileIO):
@@ -223,7 +224,7 @@ def test_no_more_than_a_piece_is_read_at_once(make: Make, monkeypatch: pytest.Mo
             read.append(size or 0)
             return super().read(size or 0)
 
-    path = make("qwen3moe")
+    path = make(case)
     file = open_gguf(path)
     monkeypatch.setattr(gguf_read, "PIECE", 256)
     monkeypatch.setattr(type(path), "open", lambda self, mode: Counting(self, "r"))
