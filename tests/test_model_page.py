@@ -44,7 +44,9 @@ def test_cache_figures_of_a_gqa_model_are_those_of_the_code():
 
 
 def _check(config, row):
-    cells = [c.strip().replace(",", "") for c in re.search(rf"\| {row}.*", PAGE.split("## The cache")[1])[0].split("|")[2:5]]
+    cells = [
+        c.strip().replace(",", "") for c in re.search(rf"\| {row}.*", PAGE.split("## The cache")[1])[0].split("|")[2:5]
+    ]
     paged = (PagedCache(config, num_blocks=1, block_size=1, dtype=torch.bfloat16, int8=int8) for int8 in (False, True))
     assert [int(c) for c in cells] == [config.cache_width, *(cache.bytes_per_token for cache in paged)]
 

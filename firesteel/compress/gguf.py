@@ -1,4 +1,4 @@
-"""Writing a GGUF file for llama.cpp (layout: model/gguf_layout.py, keys: gguf_keys.py), tensor by tensor, and checking it."""
+"""Writing a GGUF file for llama.cpp (layout: model/gguf/layout.py, keys: gguf_keys.py), tensor by tensor, and checking it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from torch import Tensor
 from firesteel.compress.gguf_keys import architecture_of, model_keys
 from firesteel.core.errors import ArtefactError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.model.gguf import load_gguf
-from firesteel.model.gguf_config import FREQS
-from firesteel.model.gguf_file import open_gguf
-from firesteel.model.gguf_layout import Slot, slots
-from firesteel.model.gguf_tokenizer import read_tokenizer, tokenizer_keys
+from firesteel.model.gguf.config import FREQS
+from firesteel.model.gguf.file import open_gguf
+from firesteel.model.gguf.importer import load_gguf
+from firesteel.model.gguf.layout import Slot, slots
+from firesteel.model.gguf.tokenizer import read_tokenizer, tokenizer_keys
 from firesteel.model.rope import frequencies
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import materialise

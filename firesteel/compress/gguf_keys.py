@@ -1,6 +1,6 @@
 """The keys that describe a model in a GGUF file, by llama.cpp architecture, and the models that llama.cpp would mistake.
 
-The reader of the same keys is model/gguf_config.py.
+The reader of the same keys is model/gguf/config.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from firesteel.core.errors import ArtefactError
 from firesteel.model.config import ModelConfig
-from firesteel.model.gguf_config import SIGMOID, SOFTMAX
+from firesteel.model.gguf.config import SIGMOID, SOFTMAX
 
 Keys = dict[str, Any]
 

@@ -18,7 +18,7 @@ from firesteel.core.errors import ArtefactError, UserError, nearest
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.core.tokenizer_files import TOKENIZER_FILES
 from firesteel.model.config import ModelConfig
-from firesteel.model.gguf import import_gguf, write_generation
+from firesteel.model.gguf.importer import import_gguf, write_generation
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model, save_model
 from firesteel.ops.model_card import markdown

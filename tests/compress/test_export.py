@@ -19,9 +19,9 @@ from firesteel.compress.quantise import save_int8
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError, UserError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.model.gguf import import_gguf, load_gguf
-from firesteel.model.gguf_file import open_gguf
-from firesteel.model.gguf_tokenizer import read_tokenizer
+from firesteel.model.gguf.file import open_gguf
+from firesteel.model.gguf.importer import import_gguf, load_gguf
+from firesteel.model.gguf.tokenizer import read_tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model
 from tests.compress.conftest import toy

@@ -16,9 +16,9 @@ from firesteel.compress.gguf_keys import architecture_of
 from firesteel.core.errors import ArtefactError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.config import ModelConfig, RopeScaling
-from firesteel.model.gguf import load_gguf
-from firesteel.model.gguf_config import config_of
-from firesteel.model.gguf_file import open_gguf
+from firesteel.model.gguf.config import config_of
+from firesteel.model.gguf.file import open_gguf
+from firesteel.model.gguf.importer import load_gguf
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model, save_model
 from tests.compress.conftest import TOY, random_model

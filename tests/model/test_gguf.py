@@ -15,12 +15,12 @@ from gguf import GGUFReader
 from gguf.quants import dequantize
 
 from firesteel.core.errors import ArtefactError
-from firesteel.model import gguf_read
+from firesteel.model.gguf import read as gguf_read
 from firesteel.model.config import RopeScaling
-from firesteel.model.gguf import import_gguf, kept_dtype, load_gguf
-from firesteel.model.gguf_config import config_of
-from firesteel.model.gguf_file import open_gguf
-from firesteel.model.gguf_tokenizer import read_tokenizer
+from firesteel.model.gguf.config import config_of
+from firesteel.model.gguf.file import open_gguf
+from firesteel.model.gguf.importer import import_gguf, kept_dtype, load_gguf
+from firesteel.model.gguf.tokenizer import read_tokenizer
 from tests.model.converted import convert
 
 transformers = pytest.importorskip("transformers")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
-from firesteel.model.gguf_file import READABLE
-from firesteel.model.gguf_read import dequantise
+from firesteel.model.gguf.file import READABLE
+from firesteel.model.gguf.read import dequantise
 
 Weights = list[float]
 

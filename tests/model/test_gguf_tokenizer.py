@@ -13,10 +13,10 @@ from tokenizers import Tokenizer as Backend
 
 from firesteel.core.errors import ArtefactError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.model.gguf_file import GGUF
-from firesteel.model.gguf_sentencepiece import merges_of
-from firesteel.model.gguf_split import SPLITS, name_of
-from firesteel.model.gguf_tokenizer import read_tokenizer, tokenizer_keys
+from firesteel.model.gguf.file import GGUF
+from firesteel.model.gguf.sentencepiece import merges_of
+from firesteel.model.gguf.split import SPLITS, name_of
+from firesteel.model.gguf.tokenizer import read_tokenizer, tokenizer_keys
 
 TEXTS = (
     "Hello world, it's 2024! 12345 67.89", "中华人民共和国 法律第一条，12。", "  def f(x):\n\treturn x**2\n\n\n  # ok   ",

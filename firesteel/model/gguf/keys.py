@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from firesteel.core.errors import ArtefactError
-from firesteel.model.gguf_file import GGUF
+from firesteel.model.gguf.file import GGUF
 
 MAX_SIZE = 1 << 31  # of any other count; more is damage
 HARMLESS = ("vocab_size", "tensor_data_layout", "rope.scaling.finetuned")  # keys that say nothing about the computation

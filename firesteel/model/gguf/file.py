@@ -41,7 +41,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class GGUF:
-    """An open file: its keys, and where its tensors are. gguf_read.py reads them."""
+    """An open file: its keys, and where its tensors are. read.py reads them."""
 
     path: Path
     keys: dict[str, Any]

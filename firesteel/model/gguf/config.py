@@ -14,9 +14,9 @@ import torch
 
 from firesteel.core.errors import ArtefactError, nearest
 from firesteel.model.config import ModelConfig, RopeScaling
-from firesteel.model.gguf_file import GGUF
-from firesteel.model.gguf_keys import MAX_SIZE, Keys, unsupported
-from firesteel.model.gguf_read import read_vector
+from firesteel.model.gguf.file import GGUF
+from firesteel.model.gguf.keys import MAX_SIZE, Keys, unsupported
+from firesteel.model.gguf.read import read_vector
 from firesteel.model.rope import frequencies
 
 Fields = dict[str, Any]

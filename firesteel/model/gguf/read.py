@@ -15,7 +15,7 @@ from gguf.quants import dequantize
 from torch import Tensor
 
 from firesteel.core.errors import ArtefactError
-from firesteel.model.gguf_file import GGUF, Stored
+from firesteel.model.gguf.file import GGUF, Stored
 
 PIECE = 1 << 18  # weights of a piece: 1 MiB as float32, a few times that while it is dequantised
 

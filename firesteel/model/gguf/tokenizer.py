@@ -11,9 +11,9 @@ from tokenizers import Tokenizer as Backend
 
 from firesteel.core.errors import ArtefactError, nearest
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.model.gguf_file import GGUF
-from firesteel.model.gguf_sentencepiece import merges_of, scored_backend
-from firesteel.model.gguf_split import SPLITS, name_of
+from firesteel.model.gguf.file import GGUF
+from firesteel.model.gguf.sentencepiece import merges_of, scored_backend
+from firesteel.model.gguf.split import SPLITS, name_of
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # llama.cpp's token types
 PREFIX = "tokenizer.ggml."

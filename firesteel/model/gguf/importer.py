@@ -13,11 +13,11 @@ import torch
 from firesteel.core.errors import ArtefactError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.config import ModelConfig
-from firesteel.model.gguf_config import config_of
-from firesteel.model.gguf_file import GGUF, open_gguf
-from firesteel.model.gguf_layout import WHOLE_KV_B, Slot, slots
-from firesteel.model.gguf_read import read_into
-from firesteel.model.gguf_tokenizer import read_tokenizer
+from firesteel.model.gguf.config import config_of
+from firesteel.model.gguf.file import GGUF, open_gguf
+from firesteel.model.gguf.layout import WHOLE_KV_B, Slot, slots
+from firesteel.model.gguf.read import read_into
+from firesteel.model.gguf.tokenizer import read_tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import materialise, save_model
 
