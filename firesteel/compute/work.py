@@ -12,6 +12,7 @@ from firesteel.compute.count import Shape, parameters
 
 FLOAT = 4  # bytes of a float32, in which models are trained and sampled
 CHUNK = 128  # queries that attention takes at a time in training, as kernels.attention
+KEPT = 512  # tokens up to which attention keeps its weights for backward, as kernels.attention
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Work:
 def learning(shape: Shape, rows: int, length: int, targets: int) -> Work:
     """Forward and backward over rows x length tokens, of which `targets` are predicted; the update is `updating`.
 
-    Attention goes by chunks of queries that see no later chunk; backward computes the scores again (kernels.attention).
+    Attention goes by chunks of queries that see no later chunk; backward computes the scores of long sequences again
+    (kernels.attention).
     """
     s, counts, tokens = shape, parameters(shape), rows * length
     modules = s.num_nextn_predict_layers
@@ -54,7 +56,8 @@ def learning(shape: Shape, rows: int, length: int, targets: int) -> Work:
     busy = min(s.n_routed_experts, tokens * s.num_experts_per_tok)
     started = (153 if s.attention == "mla" else 120 + 20 * s.qk_norm) + 21 * (-(-length // CHUNK) - 1)
     started = 38 + 77 * modules + layers * started + moe * (54 + 6 * busy + 17 * (s.n_shared_experts > 0))
-    return Work(linear + pairs * (8 * s.qk_head_dim + 6 * s.value_dim), FLOAT * elements, started)
+    scores = 6 if length <= KEPT else 8
+    return Work(linear + pairs * (scores * s.qk_head_dim + 6 * s.value_dim), FLOAT * elements, started)
 
 
 def _seen(length: int) -> float:

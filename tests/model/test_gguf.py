@@ -15,8 +15,8 @@ from gguf import GGUFReader
 from gguf.quants import dequantize
 
 from firesteel.core.errors import ArtefactError
-from firesteel.model.gguf import read as gguf_read
 from firesteel.model.config import RopeScaling
+from firesteel.model.gguf import read as gguf_read
 from firesteel.model.gguf.config import config_of
 from firesteel.model.gguf.file import open_gguf
 from firesteel.model.gguf.importer import import_gguf, kept_dtype, load_gguf

@@ -106,7 +106,8 @@ def test_the_model_says_what_it_says_in_transformers(file: Path, one_thread: Non
 
 def test_reading_it_takes_little_more_memory_than_the_weights(file: Path) -> None:
     code = (
-        "import resource, sys, torch\nfrom firesteel.model.gguf.file import open_gguf\nfrom firesteel.model.gguf.importer import load_gguf\n"
+        "import resource, sys, torch\nfrom firesteel.model.gguf.file import open_gguf\n"
+        "from firesteel.model.gguf.importer import load_gguf\n"
         "file = open_gguf(sys.argv[1])\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
         "before = peak()\nmodel = load_gguf(file)\n"
