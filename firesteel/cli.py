@@ -198,9 +198,28 @@ def plan(
     stages = room.estimates(settings, rates)
     if as_json:
         found = {name: asdict(one) for name, one in stages.items()}
-        _print_json({"recipe": settings.model_dump(mode="json"), "machine": asdict(rates), "stages": found})
+        _print_json(
+            {
+                "recipe": settings.model_dump(mode="json"),
+                "model": room.sizes(settings),
+                "machine": asdict(rates),
+                "stages": found,
+            }
+        )
     else:
+        _print_sizes(room.sizes(settings))
         _print_plan(stages, rates, settings.machine.currency)
+
+
+def _print_sizes(sizes: dict[str, Any]) -> None:
+    from firesteel.ops import units
+
+    counts = [units.number(sizes[key]) for key in ("parameters", "active")]
+    typer.echo(
+        f"model: {counts[0]} parameters, {counts[1]} at work on a token; KV cache {units.size(sizes['kv_bytes'])} a token"
+    )
+    kinds = ", ".join(f"{kind} {units.size(size)}" for kind, size in sizes["weight_bytes"].items())
+    typer.echo(f"weights: {kinds}\n")
 
 
 def _print_plan(stages: dict[str, Estimate], rates: Rates, currency: str) -> None:

@@ -9,9 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firesteel.compute import work
 from firesteel.compute.count import Shape, parameters
 from firesteel.compute.work import Work, extending, learning, updating
 from firesteel.core.config import ModelSettings, PretrainSettings
+from firesteel.kernels import attention
 from firesteel.model.cache import PagedCache
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
@@ -52,6 +54,10 @@ def test_our_own_model_has_exactly_the_counted_parameters(name: str) -> None:
     assert (counts.total, counts.mtp) == (everything - mtp, mtp)
     biases = sum(b.numel() for n, b in model.named_buffers() if n.endswith("correction_bias") and "mtp" not in n)
     assert counts.biases == biases
+
+
+def test_attention_is_cut_as_the_kernel_cuts_it() -> None:
+    assert (work.CHUNK, work.KEPT) == (attention.CHUNK, attention.KEPT)
 
 
 def close(counted: Work, traced: Work, tolerance: float) -> None:
