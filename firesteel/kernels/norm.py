@@ -20,7 +20,7 @@ def rms_norm_reference(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 def rms_norm_cpu(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """The same in few passes over memory; backward keeps x and one number a row."""
     if not torch.is_grad_enabled():
-        return _normed(x, _inverse_rms(x, eps)).mul_(weight).to(x.dtype)
+        return _scaled(x, _inverse_rms(x, eps), weight)
     out: Tensor = _RMSNorm.apply(x, weight, eps)
     return out
 
@@ -33,8 +33,9 @@ def _inverse_rms(x: Tensor, eps: float) -> Tensor:
     return inverse
 
 
-def _normed(x: Tensor, inverse: Tensor) -> Tensor:
-    return x * inverse  # float32 where x is narrower
+def _scaled(x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
+    """x times `inverse` in its dtype, times the weight: operations on two dtypes are several times slower than on one."""
+    return (x.to(inverse.dtype) * inverse).mul_(weight.to(inverse.dtype)).to(x.dtype)
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -42,15 +43,15 @@ class _RMSNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
         inverse = _inverse_rms(x, eps)
         ctx.save_for_backward(x, weight, inverse)
-        return _normed(x, inverse).mul_(weight).to(x.dtype)
+        return _scaled(x, inverse, weight)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight, inverse = ctx.saved_tensors
-        normed = _normed(x, inverse)
-        dy = dy.to(normed.dtype)
+        wide = weight.to(inverse.dtype)
+        normed, dy = x.to(wide.dtype) * inverse, dy.to(wide.dtype)
         along = dy * normed  # [..., D]
         dw = along.view(-1, along.shape[-1]).sum(dim=0).to(weight.dtype)
-        along = along @ weight.to(along.dtype)[:, None]  # [..., 1]: sum of dy * weight * normed
-        dx = (dy * weight).addcmul_(normed, along, value=-1 / x.shape[-1]).mul_(inverse)
+        along = along @ wide[:, None]  # [..., 1]: sum of dy * weight * normed
+        dx = (dy * wide).addcmul_(normed, along, value=-1 / x.shape[-1]).mul_(inverse)
         return dx.to(x.dtype), dw, None

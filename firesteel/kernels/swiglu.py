@@ -35,5 +35,5 @@ class _SwiGLU(torch.autograd.Function):
         d = torch.empty_like(both)
         d_gate, d_up = d.chunk(2, dim=-1)
         torch.mul(dy, F.silu(gate), out=d_up)
-        d_gate.copy_(torch.ops.aten.silu_backward(dy * up, gate))
+        torch.ops.aten.silu_backward.grad_input(dy * up, gate, grad_input=d_gate)
         return d
