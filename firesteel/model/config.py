@@ -9,13 +9,15 @@ import dataclasses
 import math
 import random
 from dataclasses import dataclass
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from firesteel.core.config import ModelSettings
 
 ATTENTIONS = ("mla", "gqa")
 SCORING = ("sigmoid", "softmax")
 TOPK = ("noaux_tc", "greedy", "group_limited_greedy")  # bias-corrected (V3); plain; groups judged by their best (V2)
+LARGEST, MOST_LAYERS, MOST_EXPERTS = 10**8, 4096, 65_536  # beyond these a file is not telling the truth
 SCALINGS = ("linear", "llama3", "yarn")
 
 
@@ -31,7 +33,7 @@ class RopeScaling:
     mscale: float = (
         0.0  # yarn: cos and sin are multiplied by m(mscale) / m(mscale_all_dim), m(x) = 0.1 x ln(factor) + 1
     )
-    mscale_all_dim: float = 0.0  # yarn: MLA's softmax scale is multiplied by m(mscale_all_dim) squared
+    mscale_all_dim: float = 0.0  # MLA's softmax scale is multiplied by m(mscale_all_dim) squared, whatever the kind
     attention_factor: float | None = None  # yarn: in place of that quotient, where given
     truncate: bool = True  # yarn: the ramp's ends are whole dimensions
     low_freq_factor: float = 1.0  # llama3
@@ -39,7 +41,8 @@ class RopeScaling:
 
     def __post_init__(self) -> None:
         assert self.kind in SCALINGS, f"rope scaling {self.kind!r} is none of {', '.join(SCALINGS)}"
-        assert self.factor > 0, "the factor of rope scaling must be positive"
+        check_types(self)
+        assert min(self.factor, self.beta_fast, self.beta_slow) > 0, "the factors of rope scaling must be positive"
         assert self.kind == "linear" or self.original_max_position_embeddings > 0, "the original context is missing"
 
 
@@ -96,6 +99,14 @@ class ModelConfig:
     pad_token_id: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
+        sizes = [v for v in vars(self).values() if isinstance(v, int)]
+        assert max(sizes) <= LARGEST and min(sizes) >= 0, f"a size is negative or above {LARGEST:,}"
+        layers = self.num_hidden_layers + self.num_nextn_predict_layers
+        assert layers <= MOST_LAYERS and self.n_routed_experts <= MOST_EXPERTS, "too many layers or experts to be true"
+        assert self.rms_norm_eps > 0 and self.latent_norm_eps > 0 and self.rope_theta > 1, (
+            "an epsilon or theta is too small"
+        )
         assert min(self.vocab_size, self.hidden_size, self.num_hidden_layers, self.num_attention_heads) > 0, (
             "a size is 0"
         )
@@ -141,10 +152,10 @@ class ModelConfig:
 
     @property
     def softmax_scale(self) -> float:
-        """What scores are multiplied by: 1/sqrt(width), for MLA under YaRN times m(mscale_all_dim)^2 (V3 code, MLA)."""
+        """What scores are multiplied by: 1/sqrt(width), for stretched MLA times m(mscale_all_dim)^2 (DeepSeek's code)."""
         scale: float = self.qk_head_dim**-0.5
         scaling = self.rope_scaling
-        if self.attention == "mla" and scaling and scaling.kind == "yarn" and scaling.mscale_all_dim:
+        if self.attention == "mla" and scaling and scaling.mscale_all_dim:
             scale *= yarn_mscale(scaling.factor, scaling.mscale_all_dim) ** 2
         return scale
 
@@ -178,6 +189,20 @@ class ModelConfig:
     def replace(self, **changes: Any) -> ModelConfig:
         """The same config with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def check_types(config: Any) -> None:
+    """Assert that every field of a dataclass holds what its annotation says, and that numbers are finite."""
+    for name, kind in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+        kinds = tuple(get_origin(k) or k for k in kinds)
+        right = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+        assert right and (bool in kinds or not isinstance(value, bool)), f"{name} = {value!r} is of the wrong type"
+        assert not isinstance(value, float) or math.isfinite(value), f"{name} = {value!r} is not finite"
+        assert not isinstance(value, tuple) or all(type(v) is int for v in value), (
+            f"{name} = {value!r} is no list of ids"
+        )
 
 
 def yarn_mscale(factor: float, mscale: float) -> float:

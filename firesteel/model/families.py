@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from firesteel.core.errors import ArtefactError, nearest
-from firesteel.model.config import ModelConfig, RopeScaling
-
-Fields = dict[str, Any]
+from firesteel.model.config import ModelConfig
+from firesteel.model.rope_fields import Fields, read_rope, rope_fields, unsupported, write_rope
 
 SHARED = (  # fields with one name and meaning in every family
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
@@ -43,15 +42,16 @@ class Family:
 
 def from_hf(fields: Fields) -> ModelConfig:
     """A config from config.json. Raises ArtefactError for an architecture that this version does not compute."""
-    kind = ALIASES.get(fields.get("model_type", ""), fields.get("model_type", ""))
+    kind = str(fields.get("model_type", ""))
+    kind = ALIASES.get(kind, kind)
     if kind not in FAMILIES:
         known = [*FAMILIES, *ALIASES]
-        raise _unsupported("model_type", kind, f"known: {', '.join(known)}", nearest(str(kind), known))
+        raise unsupported("model_type", kind, f"known: {', '.join(known)}", nearest(kind, known))
     for name, value in ONLY.items():
         if fields.get(name) not in (value, None):
-            raise _unsupported(name, fields[name], f"only {value!r} is computed")
-    if set(fields.get("layer_types") or ()) - {"full_attention"}:
-        raise _unsupported("layer_types", fields["layer_types"], "every layer must be full_attention")
+            raise unsupported(name, fields[name], f"only {value!r} is computed")
+    if any(layer != "full_attention" for layer in _list(fields, "layer_types")):
+        raise unsupported("layer_types", fields["layer_types"], "every layer must be full_attention")
     family = FAMILIES[kind]
     own: Fields = {}
     try:
@@ -61,7 +61,7 @@ def from_hf(fields: Fields) -> ModelConfig:
         return ModelConfig(**own)
     except KeyError as e:
         raise ArtefactError("config.json lacks a field", value=e.args[0], why=f"{kind} needs it") from e
-    except (AssertionError, TypeError, ValueError, ZeroDivisionError) as e:
+    except (AssertionError, AttributeError, OverflowError, TypeError, ValueError, ZeroDivisionError) as e:
         needed = [f.name for f in dataclasses.fields(ModelConfig) if f.default is dataclasses.MISSING]
         missing = [name for name in needed if own and name not in own]
         if missing:
@@ -83,15 +83,11 @@ def _written(kind: str, config: ModelConfig) -> Fields | None:
     family = FAMILIES[kind]
     own = {name: getattr(config, name) for name in SHARED}
     fields = {"architectures": [family.architecture], "model_type": kind, "hidden_act": "silu"} | own
-    fields |= _write_rope(config) | family.write(config)
+    fields |= write_rope(config) | family.write(config)
     try:
         return fields if from_hf(fields) == config else None
     except ArtefactError:
         return None
-
-
-def _unsupported(name: str, value: Any, why: str, hint: str = "") -> ArtefactError:
-    return ArtefactError("this model's architecture is not supported", value=f"{name} = {value!r}", why=why, hint=hint)
 
 
 def _pick(fields: Fields, names: tuple[str, ...]) -> Fields:
@@ -99,48 +95,39 @@ def _pick(fields: Fields, names: tuple[str, ...]) -> Fields:
     return {name: fields[name] for name in names if fields.get(name) is not None}
 
 
-def _rope(fields: Fields) -> Fields:
-    """Rotary settings, in transformers 5's `rope_parameters` or the older `rope_theta` and `rope_scaling`."""
-    newer = fields.get("rope_parameters") or {}
-    given = dict(fields.get("rope_scaling") or newer)
-    theta = given.get("rope_theta") or newer.get("rope_theta") or fields.get("rope_theta") or 10_000.0
-    own: Fields = {"rope_theta": float(theta)}
-    kind = given.get("rope_type", given.get("type", "default"))
-    if given.get("partial_rotary_factor", 1.0) != 1.0:
-        raise _unsupported("partial_rotary_factor", given["partial_rotary_factor"], "only whole heads are rotated here")
-    if kind == "default":
-        return own
-    known = {f.name for f in dataclasses.fields(RopeScaling)}
-    settings = {name: value for name, value in given.items() if name in known and value is not None}
-    if kind != "linear":
-        settings.setdefault("original_max_position_embeddings", fields.get("max_position_embeddings", 0))
-    try:
-        return own | {"rope_scaling": RopeScaling(kind=str(kind), **settings)}
-    except (AssertionError, TypeError) as e:
-        raise _unsupported("rope_scaling", given, str(e)) from e
-
-
-def _write_rope(config: ModelConfig) -> Fields:
-    """Both spellings, for old readers and new."""
-    scaling = config.rope_scaling
-    if scaling is None:
-        parameters: Fields = {"rope_type": "default"}
-    else:
-        kept = {f.name: f.default for f in dataclasses.fields(scaling)}
-        values = dataclasses.asdict(scaling)
-        parameters = {n: v for n, v in values.items() if n != "kind" and v != kept[n]} | {"rope_type": scaling.kind}
-        if scaling.kind == "llama3":  # transformers wants these said
-            parameters |= {n: values[n] for n in ("low_freq_factor", "high_freq_factor")}
-    old = None if scaling is None else parameters | {"type": scaling.kind}
-    parameters = parameters | {"rope_theta": config.rope_theta}
-    return {"rope_theta": config.rope_theta, "rope_scaling": old, "rope_parameters": parameters}
+def _list(fields: Fields, name: str) -> list[Any]:
+    value = fields.get(name) or []
+    if not isinstance(value, list):
+        raise unsupported(name, value, "it must be a list")
+    return value
 
 
 def _read_mla(fields: Fields) -> Fields:
     bias = bool(fields.get("attention_bias"))
-    return _rope(fields) | _pick(fields, MLA) | _pick(fields, EXPERTS) | {
-        "attention": "mla", "qkv_bias": bias, "o_bias": bias, "rope_interleave": fields.get("rope_interleave", True),
+    fields = _named_experts(fields)
+    _need(fields, "first_k_dense_replace", "n_shared_experts", "routed_scaling_factor")
+    return read_rope(fields) | _pick(fields, MLA) | _pick(fields, EXPERTS) | {
+        "attention": "mla", "qkv_bias": bias, "o_bias": bias, "rope_interleave": bool(fields.get("rope_interleave", True)),
     }  # fmt: skip
+
+
+def _need(fields: Fields, *names: str) -> None:
+    """Raise KeyError for a field that must be said: its absence means another number in each family."""
+    for name in names:
+        fields[name]
+
+
+def _said(fields: Fields, name: str, only: str) -> str:
+    """A field that this family's own code knows one value of."""
+    if fields.get(name) not in (None, only):
+        raise unsupported(name, fields[name], f"this family's own code computes {only!r}")
+    return only
+
+
+def _named_experts(fields: Fields) -> Fields:
+    """With the number of experts under one name; transformers takes three."""
+    names = ("n_routed_experts", "num_local_experts", "num_experts")
+    return fields | {"n_routed_experts": next((fields[n] for n in names if fields.get(n) is not None), 0)}
 
 
 def _dense(own: Fields, fields: Fields) -> Fields:
@@ -153,20 +140,25 @@ def _dense(own: Fields, fields: Fields) -> Fields:
 
 
 def _read_v3(fields: Fields) -> Fields:
+    _need(fields, "n_group", "topk_group")
     router = {
-        "scoring_func": fields.get("scoring_func") or "sigmoid", "topk_method": fields.get("topk_method") or "noaux_tc",
-        "norm_topk_prob": fields.get("norm_topk_prob", True),
+        "scoring_func": _said(fields, "scoring_func", "sigmoid"), "topk_method": _said(fields, "topk_method", "noaux_tc"),
+        "norm_topk_prob": bool(fields.get("norm_topk_prob", True)),
     }  # fmt: skip
     return _dense(_read_mla(fields) | router, fields)
 
 
 def _read_v2(fields: Fields) -> Fields:
-    """DeepSeek's own code scales by routed_scaling_factor only where the gates are not renormalised."""
-    norm = bool(fields.get("norm_topk_prob"))
+    """DeepSeek's own code renormalises the gates of more than one expert, and scales only where it does not."""
+    method = fields.get("topk_method") or "greedy"
+    if method not in ("greedy", "group_limited_greedy"):
+        raise unsupported("topk_method", method, "this family's own code computes greedy and group_limited_greedy")
+    norm = bool(fields.get("norm_topk_prob")) and fields.get("num_experts_per_tok", 0) > 1
     own = _read_mla(fields) | {
-        "scoring_func": fields.get("scoring_func") or "softmax", "topk_method": fields.get("topk_method") or "greedy",
-        "norm_topk_prob": norm, "mlp_bias": bool(fields.get("mlp_bias")), "rope_interleave": True,
+        "scoring_func": _said(fields, "scoring_func", "softmax"), "topk_method": method, "norm_topk_prob": norm,
+        "mlp_bias": bool(fields.get("mlp_bias")), "rope_interleave": True,
     }  # fmt: skip
+    own |= {"n_group": 1, "topk_group": 1} if method == "greedy" else {}
     return _dense(own | ({"routed_scaling_factor": 1.0} if norm else {}), fields)
 
 
@@ -196,7 +188,7 @@ def _write_v2(config: ModelConfig) -> Fields:
 
 def _read_gqa(fields: Fields) -> Fields:
     heads = fields["num_attention_heads"]
-    return _rope(fields) | {
+    return read_rope(fields) | {
         "attention": "gqa", "num_key_value_heads": fields.get("num_key_value_heads") or heads,
         "head_dim": fields.get("head_dim") or fields["hidden_size"] // heads, "rope_interleave": False,
     }  # fmt: skip
@@ -208,22 +200,25 @@ def _read_llama(fields: Fields) -> Fields:
 
 
 def _read_qwen2(fields: Fields) -> Fields:
+    _need(fields, "num_key_value_heads")
     return _read_gqa(fields) | {"qkv_bias": True}
 
 
 def _read_qwen3(fields: Fields) -> Fields:
+    _need(fields, "num_key_value_heads")
     bias = bool(fields.get("attention_bias"))
     default = {} if fields.get("head_dim") else {"head_dim": 128}
     return _read_gqa(fields | default) | {"qkv_bias": bias, "o_bias": bias, "qk_norm": True}
 
 
 def _read_qwen3_moe(fields: Fields) -> Fields:
-    layers, dense = fields["num_hidden_layers"], sorted(fields.get("mlp_only_layers") or ())
+    fields = _named_experts(fields)
+    layers, dense = fields["num_hidden_layers"], sorted(_list(fields, "mlp_only_layers"))
     if dense != list(range(len(dense))):
-        raise _unsupported("mlp_only_layers", dense, "only leading layers may be dense")
+        raise unsupported("mlp_only_layers", dense, "only leading layers may be dense")
     head = fields.get("head_dim") or fields["hidden_size"] // fields["num_attention_heads"]
     return _read_qwen3(fields | {"head_dim": head}) | {
-        "n_routed_experts": fields.get("num_experts") or fields["num_local_experts"],
+        "n_routed_experts": fields["n_routed_experts"],
         "num_experts_per_tok": fields["num_experts_per_tok"], "moe_intermediate_size": fields["moe_intermediate_size"],
         "scoring_func": "softmax", "topk_method": "greedy", "norm_topk_prob": bool(fields.get("norm_topk_prob")),
         "first_k_dense_replace": min(len(dense), layers),
@@ -231,6 +226,13 @@ def _read_qwen3_moe(fields: Fields) -> Fields:
 
 
 def _read_glm4_moe(fields: Fields) -> Fields:
+    _need(fields, "num_key_value_heads", "head_dim", "rms_norm_eps", *EXPERTS)
+    if not fields["n_routed_experts"]:
+        raise unsupported("n_routed_experts", 0, "this family has experts")
+    if "partial_rotary_factor" not in fields | rope_fields(fields):
+        raise unsupported(
+            "partial_rotary_factor", None, "absent, it means half a head; only whole heads are rotated here"
+        )
     bias = {"qkv_bias": bool(fields.get("attention_bias")), "qk_norm": bool(fields.get("use_qk_norm"))}
     return _read_gqa(fields) | _pick(fields, EXPERTS) | bias | {"scoring_func": "sigmoid", "topk_method": "noaux_tc"}
 
@@ -257,7 +259,7 @@ def _write_qwen3_moe(config: ModelConfig) -> Fields:
 
 def _write_glm4_moe(config: ModelConfig) -> Fields:
     own = {name: getattr(config, name) for name in EXPERTS}
-    rope = _write_rope(config)["rope_parameters"] | {"partial_rotary_factor": 1.0}
+    rope = write_rope(config)["rope_parameters"] | {"partial_rotary_factor": 1.0}
     return _write_gqa(config) | own | {
         "attention_bias": config.qkv_bias, "use_qk_norm": config.qk_norm, "partial_rotary_factor": 1.0,
         "rope_parameters": rope,
@@ -266,7 +268,8 @@ def _write_glm4_moe(config: ModelConfig) -> Fields:
 
 def _read_own(fields: Fields) -> Fields:
     known = {f.name for f in dataclasses.fields(ModelConfig)}
-    return {name: value for name, value in fields.items() if name in known} | _rope(fields)
+    own = {name: value for name, value in fields.items() if name in known}
+    return {name: value for name, value in own.items() if name != "rope_scaling"} | read_rope(fields)
 
 
 def _write_own(config: ModelConfig) -> Fields:

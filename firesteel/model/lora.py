@@ -28,6 +28,10 @@ from firesteel.model.weight_files import WeightFiles
 from firesteel.model.weights import hf_name, write_tensors
 
 EXPERTS = "experts"  # the target that stands for every routed expert's three matrices
+PLAIN = (  # fields of PEFT's config that change what an adapter computes; all of them off here
+    "use_rslora", "use_dora", "fan_in_fan_out", "alpha_pattern", "rank_pattern", "layers_to_transform", "modules_to_save",
+    "lora_bias", "bias", "exclude_modules", "layer_replication", "megatron_config", "trainable_token_indices",
+)  # fmt: skip
 FILE, CONFIG, PREFIX = "adapter_model.safetensors", "adapter_config.json", "base_model.model."
 
 
@@ -180,21 +184,29 @@ def load(folder: Path | str, model: Transformer) -> LoRA:
         fields = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         lora = LoRA(int(fields["r"]), float(fields["lora_alpha"]), tuple(fields["target_modules"]))
         assert fields.get("peft_type") == "LORA" and lora.rank > 0, "this is no LoRA adapter"
-    except (OSError, ValueError, TypeError, KeyError, AssertionError) as e:
+        for name in PLAIN:
+            assert fields.get(name) in (None, False, {}, [], "none"), f"{name} = {fields[name]!r} is not computed here"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError) as e:
         raise ArtefactError("the adapter's config cannot be read", value=folder / CONFIG, why=str(e)) from e
     attach(model, lora)
-    targets = dict(_tensors(model))
+    try:
+        _fill(folder, dict(_tensors(model)))
+    except BaseException:
+        remove(model)
+        raise
+    return lora
+
+
+def _fill(folder: Path, targets: dict[str, Tensor]) -> None:
     with WeightFiles(folder, names=(FILE,)) as files:
         wrong = sorted(set(targets) ^ set(files.names()))
         wrong = wrong or [n for n, t in targets.items() if files.shape(n) != list(t.shape)]
         if wrong:
-            remove(model)
             raise ArtefactError(
                 "the adapter does not belong to this model", value=wrong[0], why=f"{len(wrong)} tensors differ"
             )
         for name, target in targets.items():
             files.fill(name, target)
-    return lora
 
 
 def _places(model: Transformer) -> Iterator[tuple[str, Linear | MoE]]:

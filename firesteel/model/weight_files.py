@@ -26,7 +26,7 @@ from firesteel.core.errors import ArtefactError
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 INDEX = "model.safetensors.index.json"
 PIECE = 1 << 24  # bytes of a tensor that are in memory beside its place in the model
-SCALES = ("_scale_inv", "_scale")  # DeepSeek's block-scaled FP8; int8 rows of compressed-tensors
+QUANTISED = ("F8_E4M3", "F8_E5M2", "I8")
 FLOATS, FP8 = ("F64", "F32", "F16", "BF16"), ("F8_E4M3", "F8_E5M2")
 STORED = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I8": torch.int8,
@@ -75,7 +75,7 @@ class WeightFiles:
         except BaseException:
             self._stack.close()
             raise
-        self._scales = {f"{name}{end}" for name in self._stored for end in SCALES} & set(self._stored)
+        self._scales = {key for name in self._stored if (key := self._scale_of(name)) in self._stored}
 
     def __enter__(self) -> WeightFiles:
         return self
@@ -101,6 +101,11 @@ class WeightFiles:
             place = 8 + size + entry["data_offsets"][0]
             self._stored[name] = _Stored(file.name, handle, entry["dtype"], tuple(entry["shape"]), place)
 
+    def _scale_of(self, name: str) -> str:
+        """Where the scales of a quantised tensor stand; nothing for one that is not quantised."""
+        kind = self._stored[name].dtype
+        return name + ("_scale_inv" if kind in FP8 else "_scale") if kind in QUANTISED else ""
+
     def names(self) -> list[str]:
         """Every tensor but the scales of quantised ones."""
         return [name for name in self._stored if name not in self._scales]
@@ -117,7 +122,7 @@ class WeightFiles:
     def fill(self, name: str, target: Tensor) -> None:
         """Copy a tensor into `target` (of its shape), in pieces of some megabytes, multiplied by its scales if it has any."""
         source = self._stored[name]
-        scaled = source.dtype in FP8 or source.dtype == "I8"
+        scaled = source.dtype in QUANTISED
         if not scaled and source.dtype not in FLOATS:
             raise ArtefactError("a tensor has a number type that is not read here", value=name, why=source.dtype)
         scale = self._scale(name) if scaled else None
@@ -131,13 +136,25 @@ class WeightFiles:
                 place.copy_(unblock(source.read(a, b), scale[a // rows :], self.block))
             else:
                 place.copy_(source.read(a, b).float() * scale[a:b])
+            if not torch.isfinite(place).all():
+                why = f"in {source.file}; read as {str(place.dtype).removeprefix('torch.')}"
+                raise ArtefactError("a weight is not a finite number", value=name, why=why)
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two tensors hold the same numbers."""
+        a, b = self._stored[one], self._stored[other]
+        pieces = _spans(a.shape, STORED[a.dtype].itemsize, 1)
+        return a.shape == b.shape and all(torch.equal(a.read(*p).float(), b.read(*p).float()) for p in pieces)
 
     def _scale(self, name: str) -> Tensor:
         """The scales of a quantised tensor, float32: [O, 1] for int8, one for each block for FP8."""
-        kind = self._stored[name].dtype
-        key = name + ("_scale_inv" if kind in FP8 else "_scale")
+        kind, key = self._stored[name].dtype, self._scale_of(name)
         if key not in self._stored:
             raise ArtefactError("a quantised weight lacks its scale", value=name, why=f"there is no {key}")
+        if self._stored[key].dtype not in (*FLOATS, "F8_E8M0"):
+            raise ArtefactError(
+                "scales have a number type that is not read here", value=key, why=self._stored[key].dtype
+            )
         shape, found = self.shape(name), self.shape(key)
         blocks = [math.ceil(n / b) for n, b in zip(shape, self.block, strict=False)]
         wanted = blocks if kind in FP8 else [shape[0], 1]
@@ -186,8 +203,10 @@ def find_weights(folder: Path) -> list[Path]:
 def _indexed(folder: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
-        assert all(isinstance(name, str) and Path(name).name == name for name in names), "a shard is not a file name"
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as e:
+        assert all(isinstance(n, str) and Path(n).name == n and len(n) < 256 for n in names), (
+            "a shard is not a file name"
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError) as e:
         raise ArtefactError("the index of the weights cannot be read", value=folder / INDEX, why=str(e)) from e
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
@@ -196,17 +215,25 @@ def _indexed(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _block(quantisation: dict[str, Any] | None) -> Span:
+def _block(quantisation: Any) -> Span:
     """The size of FP8 blocks. Raises ArtefactError for quantisations that are not read here."""
-    if not quantisation:
+    if not quantisation or _int8_rows(quantisation):
         return (128, 128)
-    method, form = quantisation.get("quant_method"), quantisation.get("format", "int-quantized")
-    if method == "compressed-tensors" and form == "int-quantized":
-        return (128, 128)
-    block = quantisation.get("weight_block_size")
+    said = quantisation if isinstance(quantisation, dict) else {}
+    method, block = said.get("quant_method"), said.get("weight_block_size")
     if method != "fp8" or not block:
         why = "read here: DeepSeek's block-scaled FP8, and int8 with a scale a row"
-        raise ArtefactError("the weights are quantised in another way", value=f"{method} {form}", why=why)
-    if not (isinstance(block, list) and len(block) == 2 and all(isinstance(n, int) and n > 0 for n in block)):
+        raise ArtefactError("the weights are quantised in another way", value=str(quantisation)[:200], why=why)
+    if not (isinstance(block, list) and len(block) == 2 and all(type(n) is int and n > 0 for n in block)):
         raise ArtefactError("weight_block_size must be two positive numbers", value=block)
     return (block[0], block[1])
+
+
+def _int8_rows(quantisation: Any) -> bool:
+    """Whether this is compressed-tensors' int8 with one scale a row, which compress.quantise writes."""
+    try:
+        weights = [group["weights"] for group in quantisation["config_groups"].values()]
+        how = {(w["num_bits"], w["type"], w["symmetric"], w["strategy"]) for w in weights}
+        return quantisation["format"] == "int-quantized" and how == {(8, "int", True, "channel")}
+    except (KeyError, TypeError, AttributeError):
+        return False

@@ -9,6 +9,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from firesteel.model.weight_files import INDEX, WeightFiles, find_weights
 
 SHARD = 4 << 30  # bytes of a weights file, at most
 IN_FLOAT32 = (".gate.weight", ".e_score_correction_bias", ".load")  # routing is decided by small differences
+TABLE, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _MTP = re.compile(r"^mtp\.(\d+)\.(?:block\.)?(.*)$")
 _LAYER = re.compile(r"^model\.layers\.(\d+)\.(.*)$")
 
@@ -46,11 +48,11 @@ def load_model(
     find_weights(folder)
     fields = _fields(folder)
     with WeightFiles(folder, fields.get("quantization_config")) as files:
-        config = _without_absent_mtp(families.from_hf(fields), files)
+        config = _as_stored(fields, files)
         with torch.device("meta"):
             model = Transformer(config)
         _check(dict(to_hf(model)), files, config)
-        materialise(model, dtype or files.dtype("model.embed_tokens.weight"), device)
+        materialise(model, dtype or _stored_dtype(files), device)
         for name, target in to_hf(model):
             files.fill(name, target)
     return model.eval()
@@ -64,12 +66,17 @@ def save_model(folder: Path, model: Transformer, *, dtype: torch.dtype | None = 
     dtype = dtype or model.embed_tokens.weight.dtype
     config = families.to_hf(model.config) | {"torch_dtype": str(dtype).removeprefix("torch.")}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    write_shards(folder, ((n, t.to(_kept(n, dtype)).contiguous()) for n, t in to_hf(model)), shard)
+    write_shards(folder, ((name, _kept(name, t, dtype)) for name, t in to_hf(model)), shard)
 
 
-def _kept(name: str, dtype: torch.dtype) -> torch.dtype:
-    """Router biases stay float32 on disk, as the families ship them."""
-    return torch.float32 if name.endswith("e_score_correction_bias") else dtype
+def _kept(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor as it goes to disk: router biases in float32, and routers too where `dtype` would round them."""
+    narrow = tensor.to(dtype)
+    if name.endswith("e_score_correction_bias") or (
+        name.endswith(".gate.weight") and not torch.equal(narrow.float(), tensor)
+    ):
+        return tensor.float().contiguous()
+    return narrow.contiguous()
 
 
 def write_shards(folder: Path, tensors: Iterator[tuple[str, Tensor]], shard: int = SHARD) -> None:
@@ -140,7 +147,7 @@ def materialise(model: Transformer, dtype: torch.dtype, device: torch.device | s
 def _fields(folder: Path) -> dict[str, Any]:
     try:
         fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise ArtefactError("the model's config.json cannot be read", value=folder, why=str(e)) from e
     if not isinstance(fields, dict):
         raise ArtefactError("the model's config.json cannot be read", value=folder, why="it is not an object")
@@ -153,9 +160,9 @@ def _check(targets: dict[str, Tensor], files: WeightFiles, config: ModelConfig) 
     missing = sorted(set(targets) - set(found))
     if missing:
         raise ArtefactError("tensors are missing from the weights", value=_some(missing), why=f"{len(missing)} in all")
-    surplus = sorted(name for name in set(found) - set(targets) if not _ignorable(name, config))
+    surplus = sorted(name for name in set(found) - set(targets) if not _ignorable(name, config, files))
     if surplus:
-        why = f"{len(surplus)} in all; the config has no place for them"
+        why = f"{len(surplus)} in all; the config has no place for them, or they differ from what they should copy"
         raise ArtefactError("surplus tensors in the weights", value=_some(surplus), why=why)
     for name, target in targets.items():
         if list(target.shape) != files.shape(name):
@@ -167,24 +174,45 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def _without_absent_mtp(config: ModelConfig, files: WeightFiles) -> ModelConfig:
-    """transformers writes a config that announces MTP modules beside weights that have none; then there are none."""
-    first = config.num_hidden_layers
-    layers = {int(m[1]) for name in files.names() if (m := _LAYER.match(name))}
-    if not config.num_nextn_predict_layers or any(layer >= first for layer in layers):
-        return config
-    warnings.warn("config.json announces MTP modules, the weights have none: loaded without", stacklevel=3)
-    return config.replace(num_nextn_predict_layers=0)
+def _as_stored(fields: dict[str, Any], files: WeightFiles) -> ModelConfig:
+    """The config, less what it announces and the weights do not hold; each such thing is said."""
+    config, names = families.from_hf(fields), set(files.names())
+    layers = {int(m[1]) for name in names if (m := _LAYER.match(name))}
+    if config.num_nextn_predict_layers and max(layers, default=0) < config.num_hidden_layers:
+        # transformers announces MTP modules in every DeepSeek-V3 config that it writes, and writes none
+        warnings.warn("config.json announces MTP modules, the weights have none: loaded without", stacklevel=3)
+        fields = fields | {"num_nextn_predict_layers": 0, "num_mtp_layers": 0}
+    if config.tie_word_embeddings and {HEAD, TABLE} <= names and not files.same(HEAD, TABLE):
+        warnings.warn("config.json ties the head to the embedding, the weights have two: loaded untied", stacklevel=3)
+        fields = fields | {"tie_word_embeddings": False}
+    return families.from_hf(fields)
 
 
-def _ignorable(name: str, config: ModelConfig) -> bool:
+def _stored_dtype(files: WeightFiles) -> torch.dtype:
+    """The dtype that keeps every matrix but the routers; vectors that are stored wider are rounded to it, aloud."""
+    names = [name for name in files.names() if not f".{name}".endswith(IN_FLOAT32)]
+    matrices = [files.dtype(name) for name in names if len(files.shape(name)) > 1]
+    dtype = reduce(torch.promote_types, matrices)
+    wider = [name for name in names if torch.promote_types(files.dtype(name), dtype) != dtype]
+    if wider:
+        warnings.warn(
+            f"{len(wider)} vectors are stored wider than {dtype} and rounded to it: {wider[0]}, ...", stacklevel=3
+        )
+    return dtype
+
+
+def _ignorable(name: str, config: ModelConfig, files: WeightFiles) -> bool:
     """Copies of shared tensors in MTP modules, a tied head written out, rotary tables of old checkpoints."""
     layer = _LAYER.match(name)
     if layer and layer[2] == "self_attn.rotary_emb.inv_freq":
         return True
     if layer and int(layer[1]) >= config.num_hidden_layers:
-        return layer[2] in ("embed_tokens.weight", "shared_head.head.weight") and config.num_nextn_predict_layers > 0
-    return name == "lm_head.weight" and config.tie_word_embeddings
+        shared = {
+            "embed_tokens.weight": TABLE,
+            "shared_head.head.weight": TABLE if config.tie_word_embeddings else HEAD,
+        }
+        return config.num_nextn_predict_layers > 0 and layer[2] in shared and files.same(name, shared[layer[2]])
+    return name == HEAD and config.tie_word_embeddings
 
 
 def hf_name(name: str, layers: int) -> str:

@@ -58,7 +58,7 @@ def test_a_truncated_file_is_an_error(saved):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("model_type", "mamba"), ("hidden_act", "gelu"), ("rope_scaling", {"type": "dynamic", "factor": 2.0})],
+    [("model_type", "mamba"), ("hidden_act", "gelu"), ("rope_parameters", {"rope_type": "dynamic", "factor": 2.0})],
 )
 def test_an_architecture_that_we_do_not_compute_is_refused(saved, field, value):
     config = json.loads((saved / "config.json").read_text())
