@@ -1,23 +1,28 @@
 """Training speed of the model core beside transformers': forward + backward, same config, weights, batch and dtype.
 
     python benchmarks/model.py                      both models in bfloat16 and float32
-    python benchmarks/model.py --dtype bfloat16 --rounds 9 --json
+    python benchmarks/model.py --dtype bfloat16 --model moe --rounds 9 --json
 
-Rounds are interleaved (ours, theirs, ours, ...), figures are medians. "of the matrix rate" is the model's own arithmetic
-(6 operations a weight and token, and causal attention) over the rate of large matrix products in the same dtype, measured in
-the same run. transformers runs with its defaults (sdpa attention, its own choice of expert kernel), which are printed.
+Each side is a process of its own, set up as its users set it up: ours with Firesteel's environment (compute.device), theirs
+with transformers' and torch's defaults (sdpa attention and its own choice of expert kernel, which are printed). Rounds are
+interleaved (ours, theirs, ours, ...), figures are medians. "of the matrix rate" is the model's own arithmetic (6 operations
+a weight and token, and causal attention) over the rate of large matrix products in the same dtype, measured in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,16 +33,17 @@ from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model, save_model
 from firesteel.train.losses import next_token_loss
 
-BATCH, LENGTH = 4, 512
+BATCH, LENGTH, VOCABULARY = 4, 512, 8192
+SQUARE = 2048  # of the large product
 MODELS = {
     "DeepSeek-V3 style, 16 experts top-4": ModelConfig(
-        vocab_size=8192, hidden_size=384, num_hidden_layers=8, num_attention_heads=6, intermediate_size=1024,
+        vocab_size=VOCABULARY, hidden_size=384, num_hidden_layers=8, num_attention_heads=6, intermediate_size=1024,
         max_position_embeddings=1024, q_lora_rank=192, kv_lora_rank=128, qk_nope_head_dim=64, qk_rope_head_dim=32,
         v_head_dim=64, n_routed_experts=16, num_experts_per_tok=4, n_shared_experts=1, moe_intermediate_size=256,
         first_k_dense_replace=1, routed_scaling_factor=2.5, tie_word_embeddings=True,
     ),
     "Llama style, dense": ModelConfig(
-        vocab_size=8192, hidden_size=576, num_hidden_layers=8, num_attention_heads=9, intermediate_size=1536,
+        vocab_size=VOCABULARY, hidden_size=576, num_hidden_layers=8, num_attention_heads=9, intermediate_size=1536,
         max_position_embeddings=1024, attention="gqa", num_key_value_heads=3, head_dim=64, rope_interleave=False,
         tie_word_embeddings=True,
     ),
@@ -51,74 +57,125 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--side", choices=["ours", "theirs"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    keep_freed_memory()
+    if args.side:
+        _serve(args.side, args.folder, getattr(torch, args.dtype[0]))
+        return
     chosen = [m for m in MODELS if not args.model or ("moe" if "expert" in m else "dense") in args.model]
-    rows = [_pair(name, d, args.rounds) for d in args.dtype or ["bfloat16", "float32"] for name in chosen]
+    rows = [_pair(name, d, args) for d in args.dtype or ["bfloat16", "float32"] for name in chosen]
     print(json.dumps(rows, indent=1) if args.json else _table(rows))
 
 
-def _pair(name: str, dtype_name: str, rounds: int) -> dict[str, object]:
-    """One model in one dtype: ours and theirs, in turn."""
-    dtype, config = getattr(torch, dtype_name), MODELS[name]
+def _pair(name: str, dtype: str, args: argparse.Namespace) -> dict[str, object]:
+    """One model in one dtype: a round is a step of ours, a step of theirs, and a large product."""
+    config = MODELS[name]
     with tempfile.TemporaryDirectory() as folder:
         model = Transformer(config)
         model.initialise(torch.Generator().manual_seed(0))
-        save_model(Path(folder), model, dtype=dtype)
-        ours, theirs = load_model(folder, dtype=dtype).train(), _transformers(folder, dtype)
-    tokens = torch.randint(0, config.vocab_size, (BATCH, LENGTH), generator=torch.Generator().manual_seed(1))
-    learn = torch.ones_like(tokens, dtype=torch.bool)
-
-    def step_ours() -> float:
-        loss, parts = next_token_loss(ours, tokens, learn, 0.0, 0.0)
-        loss.backward()
-        ours.zero_grad(set_to_none=True)
-        return parts["loss"]
-
-    def step_theirs() -> float:
-        loss = theirs(tokens, labels=tokens, use_cache=False).loss
-        loss.backward()
-        theirs.zero_grad(set_to_none=True)
-        return float(loss)
-
-    a, b = torch.randn(2, 2048, 2048, dtype=dtype).unbind()
-    steps: dict[str, Callable[[], object]] = {"ours": step_ours, "theirs": step_theirs, "product": lambda: a @ b}
-    losses = [steps[who]() for who in ("ours", "theirs")]  # warm-up, and whether both compute the same
-    for step in steps.values():
-        step()
-    seconds: dict[str, list[float]] = {who: [] for who in steps}
-    for _ in range(rounds):
-        for who, step in steps.items():
-            began = time.perf_counter()
-            step()
-            seconds[who].append(time.perf_counter() - began)
+        save_model(Path(folder), model, dtype=getattr(torch, dtype))
+        sides = {side: _start(side, folder, dtype, args.threads) for side in ("ours", "theirs")}
+        first = {side: _ask(process, "step") for side, process in sides.items()}  # warm-up, and the loss of each
+        seconds: dict[str, list[float]] = {"ours": [], "theirs": [], "product": []}
+        for _ in range(args.rounds):
+            for side, process in sides.items():
+                seconds[side].append(_ask(process, "step")["seconds"])
+            seconds["product"].append(_ask(sides["ours"], "product")["seconds"])
+        for process in sides.values():
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
     median = {who: statistics.median(times) for who, times in seconds.items()}
-    rate = 2 * 2048**3 / min(seconds["product"])
+    rate = 2 * SQUARE**3 / min(seconds["product"])
     flops = training_flops(Shape.of(vars(config)), LENGTH) * BATCH * LENGTH
+    ratios = [t / o for o, t in zip(seconds["ours"], seconds["theirs"], strict=True)]
     return {
-        "model": name, "dtype": dtype_name, "machine": _machine(), "transformers": _version(theirs),
-        "loss": losses, "ours_tokens_per_s": round(BATCH * LENGTH / median["ours"]),
-        "theirs_tokens_per_s": round(BATCH * LENGTH / median["theirs"]),
-        "ratio": round(statistics.median(t / o for o, t in zip(seconds["ours"], seconds["theirs"], strict=True)), 2),
-        "matrix_gflops": round(rate / 1e9), "ours_of_matrix_rate": round(flops / median["ours"] / rate, 3),
+        "model": name, "dtype": dtype, "machine": _machine(), "transformers": first["theirs"]["how"],
+        "losses": [first[side]["loss"] for side in sides], "ours_tokens_per_s": round(BATCH * LENGTH / median["ours"]),
+        "theirs_tokens_per_s": round(BATCH * LENGTH / median["theirs"]), "ratio": round(statistics.median(ratios), 2),
+        "ratios": [round(min(ratios), 2), round(max(ratios), 2)], "matrix_gflops": round(rate / 1e9),
+        "ours_of_matrix_rate": round(flops / median["ours"] / rate, 3),
         "theirs_of_matrix_rate": round(flops / median["theirs"] / rate, 3),
     }  # fmt: skip
 
 
-def _transformers(folder: str, dtype: torch.dtype) -> torch.nn.Module:
+def _start(side: str, folder: str, dtype: str, threads: int) -> subprocess.Popen[str]:
+    ours = environment() if side == "ours" else {}
+    command = [
+        sys.executable,
+        __file__,
+        "--side",
+        side,
+        "--folder",
+        folder,
+        "--dtype",
+        dtype,
+        "--threads",
+        str(threads),
+    ]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | ours,
+    )
+
+
+def _ask(process: subprocess.Popen[str], what: str) -> dict[str, Any]:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(what + "\n")
+    process.stdin.flush()
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    return answer
+
+
+def _serve(side: str, folder: str, dtype: torch.dtype) -> None:
+    """One side's process: does what each line asks for, and answers with the time that it took."""
+    step, how = _ours(folder, dtype) if side == "ours" else _theirs(folder, dtype)
+    a, b = torch.randn(2, SQUARE, SQUARE, dtype=dtype).unbind()
+    work: dict[str, Callable[[], float]] = {"step": step, "product": lambda: float((a @ b)[0, 0])}
+    for line in sys.stdin:
+        began = time.perf_counter()
+        loss = work[line.strip()]()
+        print(json.dumps({"seconds": time.perf_counter() - began, "loss": loss, "how": how}), flush=True)
+
+
+def _ours(folder: str, dtype: torch.dtype) -> tuple[Callable[[], float], str]:
+    keep_freed_memory()
+    model, tokens = load_model(folder, dtype=dtype).train(), _tokens()
+    learn = torch.ones_like(tokens, dtype=torch.bool)
+
+    def step() -> float:
+        loss, parts = next_token_loss(model, tokens, learn, 0.0, 0.0)
+        loss.backward()
+        model.zero_grad(set_to_none=True)
+        return parts["loss"]
+
+    return step, ""
+
+
+def _theirs(folder: str, dtype: torch.dtype) -> tuple[Callable[[], float], str]:
     import transformers
 
-    model: torch.nn.Module = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    return model.train()
-
-
-def _version(model: torch.nn.Module) -> str:
-    import transformers
-
-    c = model.config
+    model: torch.nn.Module = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).train()
+    tokens, c = _tokens(), model.config
     experts = getattr(c, "_experts_implementation", None)
-    return f"{transformers.__version__}, {c._attn_implementation} attention, experts: {experts or 'none'}"
+
+    def step() -> float:
+        loss = model(tokens, labels=tokens, use_cache=False).loss
+        loss.backward()
+        model.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    return step, f"{transformers.__version__}, {c._attn_implementation} attention, experts: {experts or 'none'}"
+
+
+def _tokens() -> torch.Tensor:
+    return torch.randint(0, VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(1))
 
 
 def _machine() -> str:
@@ -146,11 +203,4 @@ def _table(rows: list[dict[str, object]]) -> str:
 
 
 if __name__ == "__main__":
-    import os
-
-    if not all(os.environ.get(name) == value for name, value in environment().items()):
-        os.environ |= environment()
-        import sys
-
-        os.execv(sys.executable, [sys.executable, *sys.argv])  # torch's libraries read these when they load
     main()
