@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from firesteel.compute.doctor import Finding
-    from firesteel.compute.plan import Estimate
-    from firesteel.compute.rates import Rates
     from firesteel.safety.guard import Guard
 
 DEBUG = "FIRESTEEL_DEBUG"
@@ -196,8 +194,8 @@ def plan(
             find_files(source.address)  # a folder that is not there has no size to plan with
     rates = room.rates_of(settings, facts(), machine)
     stages = room.estimates(settings, rates)
+    found = {name: asdict(one) for name, one in stages.items()}
     if as_json:
-        found = {name: asdict(one) for name, one in stages.items()}
         _print_json(
             {
                 "recipe": settings.model_dump(mode="json"),
@@ -207,45 +205,9 @@ def plan(
             }
         )
     else:
-        _print_sizes(room.sizes(settings))
-        _print_plan(stages, rates, settings.machine.currency)
+        from firesteel.ops import plan_page
 
-
-def _print_sizes(sizes: dict[str, Any]) -> None:
-    from firesteel.ops import units
-
-    counts = [units.number(sizes[key]) for key in ("parameters", "active")]
-    typer.echo(
-        f"model: {counts[0]} parameters, {counts[1]} at work on a token; KV cache {units.size(sizes['kv_bytes'])} a token"
-    )
-    kinds = ", ".join(f"{kind} {units.size(size)}" for kind, size in sizes["weight_bytes"].items())
-    typer.echo(f"weights: {kinds}\n")
-
-
-def _print_plan(stages: dict[str, Estimate], rates: Rates, currency: str) -> None:
-    from rich.table import Table
-
-    from firesteel.ops import units
-
-    table = Table("stage", box=None, header_style="bold")
-    for heading in ("time", "peak memory", "energy", "CO2e", f"cost, {currency}"):
-        table.add_column(heading, justify="right")
-
-    def add(name: str, ones: list[Estimate]) -> None:
-        sums = [sum(getattr(one, key) for one in ones) for key in ("seconds", "kwh", "co2e_g", "cost")]
-        peak = units.size(max(one.peak_bytes for one in ones))
-        table.add_row(
-            name, units.duration(sums[0]), peak, units.energy(sums[1]), units.mass(sums[2]), units.number(sums[3])
-        )
-
-    for name, one in stages.items():
-        add(name, [one])
-    add("[bold]all[/]", list(stages.values()))
-    console = _console()
-    console.print(table)
-    console.print(
-        f"machine: {rates.name}, one process, {rates.threads} threads; speed: {rates.measured}", soft_wrap=True
-    )
+        plan_page.render(room.sizes(settings), found, asdict(rates), settings.machine.currency, _console())
 
 
 @app.command(epilog="Example: firesteel run recipes/quickstart.toml --set pretrain.steps=100 --to sft")

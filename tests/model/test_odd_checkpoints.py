@@ -141,7 +141,13 @@ def test_the_softmax_scale_follows_mscale_all_dim_whatever_stretches_the_context
 
 def test_a_beta_of_zero_means_the_default(tmp_path):
     checkpoint("qwen2_yarn", 3, tmp_path)
-    yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "rope_theta": 1e4, "beta_fast": 0}
+    yarn = {
+        "rope_type": "yarn",
+        "factor": 4.0,
+        "original_max_position_embeddings": 64,
+        "rope_theta": 1e4,
+        "beta_fast": 0,
+    }
     change(tmp_path, rope_parameters=yarn)
     assert load_model(tmp_path).config.rope_scaling.beta_fast == 32
 
@@ -194,7 +200,9 @@ def test_a_dense_deepseek_that_announces_mtp_modules_can_be_exported(tmp_path):
 def test_what_transformers_cannot_run_is_not_written_for_it(toy_config):
     shape = {"attention": "gqa", "num_key_value_heads": 2, "head_dim": 8, "num_nextn_predict_layers": 0}
     dense = toy_config(**shape, qkv_bias=True, qk_norm=True, n_routed_experts=0)
-    softmax = toy_config(num_nextn_predict_layers=0, scoring_func="softmax", norm_topk_prob=False)  # with bias: noaux_tc
+    softmax = toy_config(
+        num_nextn_predict_layers=0, scoring_func="softmax", norm_topk_prob=False
+    )  # with bias: noaux_tc
     assert not families.transformers_loads(dense) and not families.transformers_loads(softmax)
 
 
