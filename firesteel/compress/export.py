@@ -13,6 +13,7 @@ from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError, UserError, nearest
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.core.tokenizer_files import TOKENIZER_FILES
+from firesteel.model.families import transformers_loads
 from firesteel.model.weights import load_model, save_model
 
 Say = Callable[[str], None]
@@ -55,6 +56,10 @@ def _to_hf(folder: Path, out: Path, dtype: str, mtp: bool, say: Say) -> dict[str
         facts = differences(model, load_model(draft.path, dtype=None))
         if facts["logit_difference"]:
             raise ArtefactError("the exported model computes something else", value=facts, why="a fault of ours")
+    if not transformers_loads(model.config):
+        say(
+            "no architecture in transformers computes this model: the folder is written as `firesteel`, which only we read"
+        )
     if model.mtp:
         say("transformers does not read the multi-token prediction module; its weights are in the folder all the same")
     return facts | {"format": "hf"}

@@ -19,11 +19,12 @@ from firesteel.compress.quantise import save_int8
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError, UserError
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.model.config import ModelConfig
 from firesteel.model.gguf.file import open_gguf
 from firesteel.model.gguf.importer import import_gguf, load_gguf
 from firesteel.model.gguf.tokenizer import read_tokenizer
 from firesteel.model.transformer import Transformer
-from firesteel.model.weights import load_model
+from firesteel.model.weights import load_model, save_model
 from tests.compress.conftest import toy
 from tests.compress.reference import Reference
 
@@ -294,3 +295,16 @@ def test_unreadable_number_formats_are_named(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="no such file"):
         import_gguf(tmp_path / "none.gguf", tmp_path)
+
+
+def test_a_shape_that_transformers_does_not_compute_is_said(tmp_path: Path) -> None:
+    model = Transformer(ModelConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48,
+        max_position_embeddings=64, attention="gqa", num_key_value_heads=2, head_dim=8, rope_interleave=True,
+    ))  # fmt: skip
+    model.initialise(torch.Generator().manual_seed(0))
+    (tmp_path / "model").mkdir()
+    save_model(tmp_path / "model", model)
+    said: list[str] = []
+    export(tmp_path / "model", tmp_path / "out", "hf", say=said.append)
+    assert any("no architecture in transformers" in line for line in said)
