@@ -31,12 +31,14 @@ def causal_attention_reference(q: Tensor, k: Tensor, v: Tensor, scale: float) ->
     return torch.softmax(scores.masked_fill(later, float("-inf")), dim=-1).to(v.dtype) @ v
 
 
-def causal_attention_fused(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """The same through torch's fused kernels, which want one width; same arguments."""
+def causal_attention_fused(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor | None = None) -> Tensor:
+    """The same through torch's fused kernels, which want one width; `mask` [B, 1, T, T] says who sees whom instead."""
     pad = q.shape[-1] - v.shape[-1]
     padded = F.pad(v, (0, pad)) if pad > 0 else v
     shared = k.shape[1] != q.shape[1]
-    o = F.scaled_dot_product_attention(q, k, padded, is_causal=True, scale=scale, enable_gqa=shared)
+    o = F.scaled_dot_product_attention(
+        q, k, padded, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=shared
+    )
     return o[..., : v.shape[-1]]
 
 

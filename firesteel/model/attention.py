@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from firesteel.kernels.attention import causal_attention_fused
 from firesteel.kernels.linear import product_dtype
 from firesteel.kernels.table import kernel
 from firesteel.model.cache import CacheView
@@ -76,9 +77,5 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -
     if mask is None:
         out: Tensor = kernel("causal_attention", q.device.type)(q, k, v, scale)
         return out
-    pad = q.shape[-1] - v.shape[-1]  # torch's fused kernels want one width
-    padded = F.pad(v, (0, pad)) if pad > 0 else v
-    q, k, padded = (x.to(product_dtype(q)) for x in (q, k, padded))
-    shared = k.shape[1] != q.shape[1]
-    o = F.scaled_dot_product_attention(q, k, padded, attn_mask=mask, scale=scale, enable_gqa=shared)
-    return o[..., : v.shape[-1]].to(v.dtype)
+    kind = product_dtype(q)
+    return causal_attention_fused(q.to(kind), k.to(kind), v.to(kind), scale, mask).to(v.dtype)

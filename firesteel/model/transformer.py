@@ -69,12 +69,12 @@ class Transformer(nn.Module):
         Of module k = 1, 2, ...: [B, T-k, D], whose state i knows tokens up to i+k and predicts token i+k+1.
         """
         states = []
+        table, mask = self._places(tokens, segments)
         for k, module in enumerate(self.mtp, start=1):
             if tokens.shape[1] <= k:
                 break
-            here = tokens[:, :-k]
-            table, mask = self._places(here, None if segments is None else segments[:, :-k])
-            hidden = module(hidden[:, : here.shape[1]], self._embedded(tokens[:, k:]), table, mask)
+            seen = None if mask is None else mask[:, :, :-k, :-k]
+            hidden = module(hidden[:, : tokens.shape[1] - k], self._embedded(tokens[:, k:]), table[:, :-k], seen)
             states.append(hidden)
         return states
 

@@ -133,15 +133,17 @@ def to_hf(model: Transformer) -> Iterator[tuple[str, Tensor]]:
 
 
 def materialise(model: Transformer, dtype: torch.dtype, device: torch.device | str) -> None:
-    """Give the weights of a model made on the meta device memory, of unset content; routers stay float32."""
+    """Give a model made on the meta device memory: weights of unset content, buffers of zeros; routers stay float32."""
     for prefix, module in model.named_modules():
         for table in (module._parameters, module._buffers):
             for name, tensor in table.items():
                 if tensor is None or not tensor.is_meta:
                     continue
                 kind = torch.float32 if f".{prefix}.{name}".endswith(IN_FLOAT32) else dtype
-                empty = torch.zeros(tensor.shape, dtype=kind, device=device)  # pages come when they are written
-                table[name] = nn.Parameter(empty) if isinstance(tensor, nn.Parameter) else empty
+                if isinstance(tensor, nn.Parameter):
+                    table[name] = nn.Parameter(torch.empty(tensor.shape, dtype=kind, device=device))
+                else:
+                    table[name] = torch.zeros(tensor.shape, dtype=kind, device=device)
 
 
 def _fields(folder: Path) -> dict[str, Any]:
@@ -181,7 +183,7 @@ def _as_stored(fields: dict[str, Any], files: WeightFiles) -> ModelConfig:
     if config.num_nextn_predict_layers and max(layers, default=0) < config.num_hidden_layers:
         # transformers announces MTP modules in every DeepSeek-V3 config that it writes, and writes none
         warnings.warn("config.json announces MTP modules, the weights have none: loaded without", stacklevel=3)
-        fields = fields | {"num_nextn_predict_layers": 0, "num_mtp_layers": 0}
+        fields = fields | {"num_nextn_predict_layers": 0}
     if config.tie_word_embeddings and {HEAD, TABLE} <= names and not files.same(HEAD, TABLE):
         warnings.warn("config.json ties the head to the embedding, the weights have two: loaded untied", stacklevel=3)
         fields = fields | {"tie_word_embeddings": False}
