@@ -185,8 +185,8 @@ def plan(
     from firesteel.compute import plan as room
     from firesteel.compute.machine import facts
     from firesteel.core.config import load_recipe
-    from firesteel.data.files import find_files
-    from firesteel.data.read import sources_of
+    from firesteel.data.read.files import find_files
+    from firesteel.data.read.source import sources_of
 
     settings = load_recipe(recipe, tuple(overrides or ()))
     for source in sources_of(settings.data):

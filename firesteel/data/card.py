@@ -8,7 +8,7 @@ from typing import Any
 
 from firesteel.core import pii
 from firesteel.core.config import DataSettings
-from firesteel.data.filters import INFINITE, describe
+from firesteel.data.filters.judge import INFINITE, describe
 
 
 def write_card(folder: Path, settings: DataSettings, stats: Mapping[str, Any]) -> None:

@@ -9,8 +9,8 @@ import hashlib
 
 import numpy as np
 
+from firesteel.data.clean.simplify import to_simplified
 from firesteel.data.han import DIGIT, classes_of, codes_of
-from firesteel.data.simplify import to_simplified
 
 _BASE = 0x9E3779B97F4A7C15  # odd; 2^64 / golden ratio
 _MASK = (1 << 64) - 1

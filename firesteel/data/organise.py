@@ -19,14 +19,14 @@ from typing import Any
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import SourceError
 from firesteel.data.card import write_card
+from firesteel.data.clean.normalise import TRADITIONAL, normalise
 from firesteel.data.decontaminate import Contamination
-from firesteel.data.dedup import ExactIndex, NearIndex
+from firesteel.data.dedup.duplicates import ExactIndex, NearIndex
 from firesteel.data.document import Document, Dropped
-from firesteel.data.filters import judge
+from firesteel.data.filters.judge import judge
 from firesteel.data.ngrams import key_text
-from firesteel.data.normalise import TRADITIONAL, normalise
 from firesteel.data.privacy import protect
-from firesteel.data.read import Item, Say, Source, rank, read_source, sources_of
+from firesteel.data.read.source import Item, Say, Source, rank, read_source, sources_of
 from firesteel.data.store import HELDOUT, Parts, Spool, check_documents, read_documents, write_counts
 
 __all__ = ["check_documents", "organise", "read_documents"]

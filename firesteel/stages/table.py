@@ -29,7 +29,7 @@ def _vocabulary(recipe: Recipe) -> dict[str, Any]:
 
 
 def _sources(recipe: Recipe) -> dict[str, str]:
-    from firesteel.data.read import source_hashes
+    from firesteel.data.read.source import source_hashes
 
     return source_hashes(recipe.data)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firesteel.data import decode
-from firesteel.data.decode import UndecodableError, decode_bytes, detect, text_chunks
+from firesteel.data.read import decode
+from firesteel.data.read.decode import UndecodableError, decode_bytes, detect, text_chunks
 from tests.data.corpus import chinese, english
 
 SIMPLIFIED = chinese(1)

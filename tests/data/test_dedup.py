@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firesteel.data.decontaminate import Contamination
-from firesteel.data.dedup import ExactIndex, Match, NearIndex, jaccard
-from firesteel.data.minhash import (
+from firesteel.data.dedup.duplicates import ExactIndex, Match, NearIndex, jaccard
+from firesteel.data.dedup.minhash import (
     PERMUTATIONS,
     Signer,
     band_keys,

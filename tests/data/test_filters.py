@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firesteel.core.packages import cache_folder
-from firesteel.data import packages
-from firesteel.data.filters import RULES, STATISTICS, View, describe, judge
+from firesteel.data.clean.normalise import normalise
+from firesteel.data.filters.judge import RULES, STATISTICS, View, describe, judge
 from firesteel.data.han import classes_of, codes_of
 from firesteel.data.ngrams import ngram_hashes, repeated_share, top_share, words_of
-from firesteel.data.normalise import normalise
+from firesteel.data.read import packages
 from tests.data.corpus import chinese, english
 
 CLEAN = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from firesteel.data.normalise import RULES, normalise
+from firesteel.data.clean.normalise import RULES, normalise
 from tests.data.corpus import chinese, english
 
 CHANGES = {  # before, after, the rule

@@ -13,8 +13,8 @@ import pytest
 
 from firesteel.core.errors import SourceError
 from firesteel.core.packages import cache_folder
-from firesteel.data import extract
-from firesteel.data.packages import PACKAGES, Package, fetch, find, texts
+from firesteel.data.read import extract
+from firesteel.data.read.packages import PACKAGES, Package, fetch, find, texts
 from tests.data.corpus import quiet
 
 ROWS = [  # chapter, section, article number, text

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import SourceError
-from firesteel.data import formats
 from firesteel.data.document import Document, Dropped
-from firesteel.data.formats import split
-from firesteel.data.read import Item, read_source, source_hashes, sources_of
+from firesteel.data.read import formats
+from firesteel.data.read.formats import split
+from firesteel.data.read.source import Item, read_source, source_hashes, sources_of
 from tests.data.corpus import chinese, quiet, write, write_lines
 
 

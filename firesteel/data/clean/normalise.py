@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firesteel.data.annotations import drop_readings, drop_ruby
+from firesteel.data.clean.annotations import drop_readings, drop_ruby
+from firesteel.data.clean.mojibake import drop_lost, repair
+from firesteel.data.clean.simplify import KEPT_LANGUAGES, to_simplified
 from firesteel.data.han import HAN
-from firesteel.data.mojibake import drop_lost, repair
-from firesteel.data.simplify import KEPT_LANGUAGES, to_simplified
 
 Change = Callable[[str], tuple[str, int]]
 ROUNDS = 8  # more than any text needed in a search with random input; a guard against a cycle

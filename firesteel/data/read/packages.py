@@ -10,7 +10,7 @@ from typing import Any
 
 from firesteel.core.errors import SourceError, nearest
 from firesteel.core.packages import SCHEME, Wheel, fetch_wheel
-from firesteel.data import extract
+from firesteel.data.read import extract
 
 
 @dataclass(frozen=True)

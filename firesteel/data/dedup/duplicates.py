@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firesteel.data.minhash import PERMUTATIONS, Signer, band_keys, layout, signatures
+from firesteel.data.dedup.minhash import PERMUTATIONS, Signer, band_keys, layout, signatures
 from firesteel.data.ngrams import key_hash, key_text, shingles
 
 SHINGLE = 5  # characters

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import SourceError
-from firesteel.data import packages
 from firesteel.data.document import Document, Dropped, document_id
-from firesteel.data.files import File, find_files
-from firesteel.data.formats import FORMATS, Piece, format_of, read_file, split
+from firesteel.data.read import packages
+from firesteel.data.read.files import File, find_files
+from firesteel.data.read.formats import FORMATS, Piece, format_of, read_file, split
 
 Item = Document | Dropped
 Say = Callable[[str], None]

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 import zstandard
 
-from firesteel.data.decode import Opener, UndecodableError, decode_bytes, detect, text_chunks
+from firesteel.data.read.decode import Opener, UndecodableError, decode_bytes, detect, text_chunks
 
 MAX_LINE = 64 << 20  # bytes of one JSON line
 MAX_JSON = 256 << 20  # bytes of one .json file, which must be read whole

@@ -1,0 +1,1 @@
+"""Duplicates: exact and near, of documents, paragraphs and lines."""

@@ -1,0 +1,1 @@
+"""Which documents are good enough: rules as data, languages, a quality classifier."""

@@ -1,0 +1,1 @@
+"""Sources to documents: files found, decoded, and taken apart by format."""
