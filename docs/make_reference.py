@@ -34,6 +34,8 @@ def kind(annotation: Any) -> str:
         return " or ".join(f'"{part}"' for part in parts)
     if origin is tuple:
         return f"list of {kind(parts[0])}"
+    if origin is dict:
+        return f"table of {kind(parts[1])}s"
     if origin in (typing.Union, types.UnionType):
         return " or ".join(kind(part) for part in parts if part is not type(None))
     return {int: "integer", float: "number", str: "text", bool: "true or false"}[annotation]
@@ -45,13 +47,11 @@ def toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
-    return (
-        "[" + ", ".join(toml(one) for one in value) + "]"
-        if isinstance(value, tuple)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, tuple):
+        return "[" + ", ".join(toml(one) for one in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def row(key: str, field: FieldInfo) -> str:

@@ -6,57 +6,37 @@ Every table has defaults that serve: the shortest recipe is a `name` and `data.s
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from firesteel.core import presets
+from firesteel.core.data_settings import DataSettings as DataSettings
+from firesteel.core.data_settings import TokenizerSettings as TokenizerSettings
+from firesteel.core.data_settings import TokensSettings as TokensSettings
 from firesteel.core.errors import RecipeError, nearest
 from firesteel.core.model_settings import TRAINING, VARIANT
 from firesteel.core.model_settings import ModelSettings as ModelSettings
 from firesteel.core.table import Table
 
 
+DATA_PATHS = ("sources", "rules_file", "quality_good", "quality_bad", "against", "privacy_key")
+
+
 class MachineSettings(Table):
     """[machine]: where it runs, and what an hour of it costs."""
 
     device: str = Field("auto", description="auto, cpu, cuda, npu, ... (any torch accelerator)")
+    workers: int = Field(0, ge=0, le=4096, description="processes that organise data; 0 = one a core")
+    cluster: str = Field("", description="Ray cluster that organises data: auto, or host:port (extra 'cluster')")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 = all cores. Results are bit-exact per count")
     price_per_hour: float = Field(0.0, ge=0, description="money for one hour of this machine")
     currency: str = Field("CNY", description="the price's currency")
     watts: float = Field(0.0, ge=0, description="power draw under load, W; 0 = measure or model it")
     country: str = Field("CHN", description="ISO 3166 alpha-3: carbon intensity of its electricity")
     pue: float = Field(1.0, ge=1, le=3, description="power usage effectiveness of the room")
-
-
-class DataSettings(Table):
-    """[data]: raw files to clean documents."""
-
-    sources: tuple[str, ...] = Field((), description="folders, files, fsspec URLs or package:NAME")
-    licence: str = Field("unstated", description="licence of the user's own files, for the data card")
-    max_documents: int = Field(0, ge=0, description="keep at most this many per source (seeded choice); 0 = all")
-    min_chars: int = Field(10, ge=1, description="shorter documents are dropped")
-    max_chars: int = Field(200_000, ge=1, description="longer documents are split at paragraph ends")
-    simplify: bool = Field(True, description="convert traditional Chinese to simplified (kept for zh-TW/HK/lzh tags)")
-    near_duplicate: float = Field(
-        0.8, gt=0, le=1, description="Jaccard similarity of character 5-grams that counts as the same"
-    )
-    redact: bool = Field(True, description="replace personal data by typed placeholders")
-    heldout: float = Field(0.02, gt=0, lt=0.5, description="share of documents kept from training, for perplexity")
-
-
-class TokenizerSettings(Table):
-    """[tokenizer]: byte-level BPE trained on the documents and the tasks' own text."""
-
-    vocab_size: int = Field(4096, ge=512, le=262_144, description="entries, special tokens included")
-    sample_mb: float = Field(8.0, gt=0, description="MB of text to train it on")
-
-
-class TokensSettings(Table):
-    """[tokens]: documents to packed, memory-mapped shards."""
-
-    shard_tokens: int = Field(1 << 22, ge=1024, description="tokens in a shard file")
 
 
 class OptimSettings(Table):
@@ -295,15 +275,21 @@ def _override(raw: dict[str, Any], item: str) -> None:
     table[parts[-1]] = value
 
 
+def _each(function: Callable[[str], str], value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        return function(value) if value else ""
+    return tuple(function(item) for item in value)
+
+
 def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     def anchor(source: str) -> str:
         remote = "://" in source or source.startswith("package:")
         return source if remote else str((folder / Path(source).expanduser()).resolve())
 
-    def moved(table: Any, key: str) -> Any:
-        return table.model_copy(update={key: tuple(anchor(s) for s in getattr(table, key))})
+    def moved(table: Any, *keys: str) -> Any:
+        return table.model_copy(update={key: _each(anchor, getattr(table, key)) for key in keys})
 
     return recipe.model_copy(update={
-        "data": moved(recipe.data, "sources"), "sft": moved(recipe.sft, "sources"),
+        "data": moved(recipe.data, *DATA_PATHS), "sft": moved(recipe.sft, "sources"),
         "safety": moved(recipe.safety, "keywords"),
     })  # fmt: skip
