@@ -7,6 +7,7 @@ program of somebody else's: its size, its output and its loops are bounded, and 
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from firesteel.core.errors import ArtefactError, UserError
 
 T = TypeVar("T")
-Message = dict[str, Any]  # {"role", "content", optional "reasoning_content"}
+Message = dict[str, Any]  # {"role", "content", optional "reasoning_content", "tool_calls", "tool_call_id"}
+Tool = dict[str, Any]  # a JSON schema: {"type": "function", "function": {"name", "description", "parameters"}}
 
 MAX_SOURCE = 1 << 20  # characters of a template; the longest in use are some 20 thousand
 MAX_RENDERED = 1 << 24  # characters of a rendered conversation
@@ -52,6 +54,17 @@ class ChatTemplate:
                 "the chat template is too long", value=f"{len(source)} characters", why=f"at most {MAX_SOURCE}"
             )
         self.source, self._tokens, self._now = source, dict(tokens), now
+        self._tools: list[Tool] | None = None
+
+    def with_tools(self, tools: Sequence[Tool]) -> ChatTemplate:
+        """The same template, shown these tools with every conversation that it draws."""
+        other = copy.copy(self)
+        other._tools = list(tools) or None
+        return other
+
+    def knows(self, name: str) -> bool:
+        """Whether the template speaks of something, `tools` or `tool_calls`; what it does not name would be lost."""
+        return bool(re.search(rf"\b{re.escape(name)}\b", self.source))
 
     @property
     def marks_speech(self) -> bool:
@@ -66,16 +79,16 @@ class ChatTemplate:
         texts += [n.value for n in tree.find_all(nodes.Const) if isinstance(n.value, str)]
         return "\0".join(texts)
 
-    def marks(self, messages: Sequence[Message]) -> Marks:
+    def marks(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> Marks:
         """Characters to mark places with, from the private use plane."""
-        taken = set(self.source) | set(json.dumps(list(messages), ensure_ascii=False))
+        taken = set(self.source) | set(json.dumps([*messages, *tools], ensure_ascii=False))
         free = (chr(code) for code in range(0xF0000, 0xFFFFE) if chr(code) not in taken)
         return Marks(next(free), next(free), next(free))
 
     def draw(self, messages: Sequence[Message], marks: Marks, *, add_generation_prompt: bool) -> str:
         """The conversation as text, `marks` in it. Raises UserError for what the template refuses or cannot do."""
         variables = {
-            "messages": [_as_sent(message) for message in messages], "tools": None, "documents": None,
+            "messages": [_as_sent(message) for message in messages], "tools": self._tools, "documents": None,
             "add_generation_prompt": add_generation_prompt, "range": _Range(), "speech_marks": (marks.open, marks.close),
         }  # fmt: skip
         return self._guard(lambda: self._whole(self._tokens | variables))

@@ -21,7 +21,6 @@ from firesteel.core.model_settings import TRAINING, VARIANT
 from firesteel.core.model_settings import ModelSettings as ModelSettings
 from firesteel.core.table import Table
 
-
 DATA_PATHS = ("sources", "rules_file", "quality_good", "quality_bad", "against", "privacy_key")
 
 
@@ -72,8 +71,13 @@ class SftSettings(OptimSettings):
     steps: int = Field(600, ge=1)
     batch_size: int = Field(64, ge=1, description="conversations a step")
     tasks: tuple[str, ...] = Field(("arithmetic", "word-problems"), description="task names, mixed evenly")
-    sources: tuple[str, ...] = Field((), description="jsonl files of {messages: [...]}, mixed in as one more task")
+    sources: tuple[str, ...] = Field(
+        (), description="files of conversations (messages, Alpaca, ShareGPT), one more task"
+    )
     max_tokens: int = Field(256, ge=16, description="longer conversations are left out")
+    packing: bool = Field(
+        False, description="several conversations share a row of max_tokens, unseen by each other, instead of padding"
+    )
     replay: int = Field(
         2, ge=0, description="windows of documents learnt beside each batch, against forgetting; 0 = none"
     )

@@ -37,13 +37,19 @@ class DataSettings(Table):
         ("document", "paragraph", "near"), description="what is dropped when it comes again"
     )
     near_duplicate: float = Field(
-        0.8, gt=0, le=1, description="Jaccard similarity of 5-grams (characters; words in English) that counts as the same"
+        0.8,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of 5-grams (characters; words in English) that counts as the same",
     )
-    against: tuple[str, ...] = Field((), description="documents artefacts of earlier runs: what they kept counts as seen")
+    against: tuple[str, ...] = Field(
+        (), description="documents artefacts of earlier runs: what they kept counts as seen"
+    )
     redact: bool = Field(True, description="replace personal data by typed placeholders")
     redact_names: bool = Field(True, description="names of persons, too, where the words around them tell")
     privacy_key: str = Field(
-        "", description="file with the secret of the placeholders' tags; '' = ~/.config/firesteel/privacy.key, made once"
+        "",
+        description="file with the secret of the placeholders' tags; '' = ~/.config/firesteel/privacy.key, made once",
     )
     heldout: float = Field(0.02, gt=0, lt=0.5, description="share of documents kept from training, for perplexity")
 

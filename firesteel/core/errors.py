@@ -24,11 +24,24 @@ class FiresteelError(Exception):
         super().__init__(what)
         self.what, self.value, self.why, self.hint = what, value, why, hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (
+            type(self),
+            self.what,
+            self.value,
+            self.why,
+            self.hint,
+        )  # so that it can leave a worker process
+
     def __str__(self) -> str:
         lines = [self.what if self.value is None else f"{self.what}: {self.value}"]
         lines += [f"why: {self.why}"] if self.why else []
         lines += [f"hint: {self.hint}"] if self.hint else []
         return "\n".join(lines)
+
+
+def _rebuilt(kind: type[FiresteelError], what: str, value: object, why: str, hint: str) -> FiresteelError:
+    return kind(what, value=value, why=why, hint=hint)
 
 
 class UserError(FiresteelError):

@@ -1,7 +1,8 @@
 """Personal data in Chinese and English text: find it, or replace it by typed placeholders.
 
-Regular expressions propose, checks decide (`pii_rules`); addresses are found by their suffixes (`pii_address`). The
-data room and the safety guard share this file.
+Regular expressions propose, checks decide (`pii_rules` numbers of persons and papers, `pii_online` networks, accounts and
+secrets); addresses are found by their suffixes (`pii_address`), names by the words around them (`pii_names`). The data
+room and the safety guard share this file.
 """
 
 from __future__ import annotations
@@ -13,14 +14,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from firesteel.core.pii_address import addresses
-from firesteel.core.pii_rules import DETECTORS
+from firesteel.core.pii_cues import ALL, NUMBERED, Look, look
+from firesteel.core.pii_names import names_in
+from firesteel.core.pii_rules import NUMBER, Detector
+from firesteel.core.pii_tag import narrow, tag
 
 KINDS: dict[str, tuple[str, str]] = {  # kind -> label in Chinese text, label elsewhere
     "id_card": ("身份证", "ID"), "uscc": ("信用代码", "USCC"), "bank_card": ("银行卡", "CARD"),
     "mobile": ("手机", "PHONE"), "landline": ("电话", "TEL"), "passport": ("护照", "PASSPORT"),
     "permit": ("通行证", "PERMIT"), "plate": ("车牌", "PLATE"), "email": ("邮箱", "EMAIL"), "ip": ("IP", "IP"),
-    "wechat": ("微信", "WECHAT"), "qq": ("QQ", "QQ"), "address": ("地址", "ADDRESS"),
+    "wechat": ("微信", "WECHAT"), "qq": ("QQ", "QQ"), "address": ("地址", "ADDRESS"), "name": ("姓名", "NAME"),
+    "org_code": ("机构代码", "ORGCODE"), "licence": ("执照", "LICENCE"), "hk_id": ("香港身份证", "HKID"),
+    "tw_id": ("台湾身份证", "TWID"), "ssn": ("社保号", "SSN"), "mac": ("MAC", "MAC"), "gps": ("坐标", "GPS"),
+    "birth": ("出生日期", "BIRTH"), "record": ("证件号", "RECORD"), "secret": ("密钥", "SECRET"),
 }  # fmt: skip
+_OF_PERSONS = frozenset({"id_card", "mobile", "bank_card", "hk_id", "tw_id"})  # a name beside one is a name
+_PLACEHOLDER = re.compile(r"\[(?:" + "|".join(sorted({x for two in KINDS.values() for x in two})) + r"):[0-9a-f]{4}\]")
+_HAN = re.compile("[\u4e00-\u9fff]")
+_NEAR = 48  # characters around a long number in which detectors of numbers look
+_WIDE_ROUNDS = 4  # passes over the whole text before only the neighbourhood of replacements is read again
+_AROUND = 256  # that neighbourhood, in characters to either side; findings in its outer quarter are not trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,58 +45,133 @@ class Finding:
     end: int
 
 
-_WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ＠]")
-_WIDE_TABLE = {c: c - 0xFEE0 for c in (*range(0xFF10, 0xFF1A), *range(0xFF20, 0xFF3B), *range(0xFF41, 0xFF5B))}
+def find(text: str, *, names: bool = False) -> list[Finding]:
+    """The personal data in `text`, sorted, without overlaps; full-width digits and letters count as ASCII.
 
-
-def find(text: str) -> list[Finding]:
-    """The personal data in `text`, sorted, without overlaps; full-width digits and letters count as ASCII."""
-    if _WIDE.search(text):
-        text = text.translate(_WIDE_TABLE)  # one character for one: positions stay
-    found: list[Finding] = []
-    for kind, start, end in _proposals(text):
-        if all(end <= f.start or f.end <= start for f in found):
-            found.append(Finding(kind, start, end))
+    `names` also looks for names of persons. Placeholders that `redact` made are not looked into.
+    """
+    text = narrow(text)  # one character for one: positions stay
+    if "[" in text:
+        text = _PLACEHOLDER.sub(lambda m: "\x00" * len(m[0]), text)
+    taken = _Taken()
+    found = [Finding(kind, s, e) for kind, s, e in _proposals(text) if "\x00" not in text[s:e] and taken.claim(s, e)]
+    if names:
+        numbers = [(f.start, f.end) for f in found if f.kind in _OF_PERSONS]
+        found += [Finding("name", start, end) for start, end in names_in(text, numbers) if taken.claim(start, end)]
     return sorted(found, key=lambda f: f.start)
 
 
+class _Taken:
+    """Which stretches of a text are claimed; constant time for stretches that are short."""
+
+    def __init__(self) -> None:
+        self._cells: dict[int, list[tuple[int, int]]] = {}
+
+    def claim(self, start: int, end: int) -> bool:
+        """Take [start, end) unless a part of it is taken."""
+        cells = range(start >> 6, (end >> 6) + 1)
+        if any(start < e and s < end for cell in cells for s, e in self._cells.get(cell, ())):
+            return False
+        for cell in cells:
+            self._cells.setdefault(cell, []).append((start, end))
+        return True
+
+
+@functools.cache
+def _needs() -> tuple[Any, list[frozenset[str]]]:
+    """The automaton of all words that detectors need, and for each detector its words (none: not by words)."""
+    import ahocorasick
+
+    words = [frozenset(d.needs) if isinstance(d.needs, tuple) else frozenset[str]() for d in _ALL]
+    automaton = ahocorasick.Automaton()
+    for word in frozenset().union(*words):
+        automaton.add_word(word, word)
+    automaton.make_automaton()
+    return automaton, words
+
+
 def _proposals(text: str) -> Iterator[tuple[str, int, int]]:
-    lower = text.lower()
-    for detector in DETECTORS:
-        needs = detector.needs
-        if any(word in lower for word in needs) if isinstance(needs, tuple) else needs.search(text):
-            for match in detector.pattern.finditer(text):
-                start, end = match.span("v" if "v" in detector.pattern.groupindex else 0)
-                if detector.check(text[start:end], text, start):
-                    yield detector.kind, start, end
+    automaton, words = _needs()
+    present = {word for _, word in automaton.iter(text.lower())}
+    spans = _number_spans(text)
+    gates: dict[tuple[re.Pattern[str], str], bool] = {}
+    for detector, needed in zip(_ALL, words, strict=True):
+        if detector.needs is NUMBER:
+            for low, high in spans:
+                yield from _matches(detector, text, low, high)
+        elif isinstance(detector.needs, tuple):
+            if not present.isdisjoint(needed):
+                yield from _matches(detector, text, 0, len(text))
+        else:
+            gate = detector.needs, detector.char
+            if gate not in gates:
+                gates[gate] = detector.char in text and detector.needs.search(text) is not None
+            if gates[gate]:
+                yield from _matches(detector, text, 0, len(text))
     for start, end in addresses(text):
         yield "address", start, end
 
 
-def redact(text: str, salt: str) -> tuple[str, dict[str, int]]:
+def _number_spans(text: str) -> list[tuple[int, int]]:
+    """Where long numbers are, with what is around them, apart from each other."""
+    spans: list[tuple[int, int]] = []
+    for match in NUMBER.finditer(text):
+        low, high = max(0, match.start() - _NEAR), min(len(text), match.end() + _NEAR)
+        if spans and low <= spans[-1][1]:
+            spans[-1] = spans[-1][0], high
+        else:
+            spans.append((low, high))
+    return spans
+
+
+def _matches(detector: Detector, text: str, low: int, high: int) -> Iterator[tuple[str, int, int]]:
+    group = "v" if "v" in detector.pattern.groupindex else 0
+    while match := detector.pattern.search(text, low, high):
+        start, end = match.span(group)
+        if detector.check(text[start:end], text, start):
+            yield detector.kind, start, end
+            low = end
+        else:
+            low = match.start() + 1  # a longer or later number may begin inside
+
+
+def redact(text: str, key: bytes | str, *, names: bool = False) -> tuple[str, dict[str, int]]:
     """The text with placeholders such as `[手机:3fa1]` (`[PHONE:3fa1]` without Chinese), and how many of each kind.
 
-    The tag is 16 bits of a salted hash of the value: the same value has the same tag, so that a text stays coherent,
-    and a tag tells nothing, for thousands of possible values share it. Repeats until nothing is found, since a
-    replacement may uncover more.
+    The tag is 16 bits of a hash of the value under `key` (a secret, see `secret.privacy_key`; a str counts as its UTF-8):
+    the same value has the same tag in every spelling, so that a text stays coherent. Repeats until nothing is found,
+    since a replacement may uncover more; redacting again changes nothing.
     """
+    key = hashlib.sha256(key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key).digest()
     counts: Counter[str] = Counter()
-    language = 0 if re.search("[\u4e00-\u9fff]", text) else 1
-    for _ in range(8):
-        found = find(text)
-        if not found:
-            break
-        parts, last = [], 0
+    language = 0 if _HAN.search(text) else 1
+    found = find(text, names=names)
+    rounds = 1
+    while found:
+        parts, last, where, size = [], 0, [], 0
         for f in found:
-            parts += [text[last : f.start], f"[{KINDS[f.kind][language]}:{_tag(text[f.start : f.end], salt)}]"]
+            label = f"[{KINDS[f.kind][language]}:{tag(f.kind, text[f.start : f.end], key)}]"
+            parts += [text[last : f.start], label]
+            size += f.start - last + len(label)
+            where.append(size)
             last = f.end
             counts[f.kind] += 1
         text = "".join(parts) + text[last:]
+        rounds += 1
+        found = find(text, names=names) if rounds <= _WIDE_ROUNDS else _find_near(text, where, names)
     return text, dict(counts)
 
 
-def _tag(value: str, salt: str) -> str:
-    plain = re.sub(r"[\s()（）·•‧-]", "", value.translate(_WIDE_TABLE)).upper()
-    plain = re.sub(r"^(?:\+|00)86", "", plain)
-    key = hashlib.sha256(salt.encode()).digest()
-    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), key=key, digest_size=2).hexdigest()
+def _find_near(text: str, where: list[int], names: bool) -> list[Finding]:
+    """Findings near the given places alone: what chains of uncovered values cost is their length, not its square."""
+    found: list[Finding] = []
+    last = 0
+    for place in where:
+        low, high = max(last, place - _AROUND), min(len(text), place + _AROUND)
+        first, beyond = low + _AROUND // 4 * (low > 0), high - _AROUND // 4 * (high < len(text))
+        for f in find(text[low:high], names=names):
+            start, end = f.start + low, f.end + low
+            if first <= start and end <= beyond and start >= last:
+                found.append(Finding(f.kind, start, end))
+                last = end
+    return found

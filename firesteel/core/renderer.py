@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from firesteel.core.chat_template import ChatTemplate, Message
+from firesteel.core.chat_template import ChatTemplate, Message, Tool
 from firesteel.core.control import Control
 from firesteel.core.encoder import Encoder, Place
 from firesteel.core.errors import UserError
 from firesteel.core.spans import Span, drawn_spans
 from firesteel.core.speech import END_THINK, THINK
+from firesteel.core.tools import with_arguments, with_keys
 
 ROLE_NAMES = ("system", "user", "assistant", "tool")
 _WORD = "probe"  # what everybody says in a conversation that only serves to see what the template writes around it
@@ -24,12 +25,17 @@ class Renderer:
         self.template, self.control, self.encoder = template, control, encoder
 
     def render(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool, masked: bool
+        self, messages: Sequence[Message], *, add_generation_prompt: bool, masked: bool, tools: Sequence[Tool] = ()
     ) -> tuple[list[int], list[bool]]:
         """Ids [T] and, if `masked`, where the assistant speaks [T]. Raises UserError."""
-        template = self._checked(messages)
-        marks = template.marks(messages)
-        safe = self.control.disarm(messages, marks.seam)
+        template = self._checked(messages, tools)
+        messages = with_arguments(messages)
+        marks = template.marks(messages, tools)
+        safe = self._disarmed(messages, marks.seam)
+        if tools:
+            template = template.with_tools(
+                self._disarmed([{"role": "system", "tools": list(tools)}], marks.seam)[0]["tools"]
+            )
         text, spans = drawn_spans(
             template, self.control, self.turn_end if masked else None, safe, marks,
             add_generation_prompt=add_generation_prompt, masked=masked,
@@ -37,7 +43,20 @@ class Renderer:
         ids, places = self._tokens(text, marks.seam)
         return ids, _mask(len(text), spans, places)
 
-    def _checked(self, messages: Sequence[Message]) -> ChatTemplate:
+    def _disarmed(self, messages: Sequence[Message], seam: str) -> list[Message]:
+        """Messages in which no text, and no key of a call's arguments or of a tool's schema, is a control token."""
+
+        def key(name: str) -> str:
+            return str(self.control.disarm([{"role": "system", "content": name}], seam)[0]["content"])
+
+        safe = self.control.disarm(messages, seam)
+        nested = ("tool_calls", "tools")
+        return [
+            message | {name: with_keys(message[name], key) for name in nested if message.get(name)}
+            for message in safe
+        ]  # fmt: skip
+
+    def _checked(self, messages: Sequence[Message], tools: Sequence[Tool]) -> ChatTemplate:
         for message in messages:
             role, content = message.get("role"), message.get("content")
             if role not in ROLE_NAMES or not isinstance(content, str | None):
@@ -48,6 +67,11 @@ class Renderer:
                 "this model has no chat template", why="it continues text, and was not taught to hold a conversation",
                 hint="take the model's -Instruct or -Chat version, fine-tune it, or put a chat_template.jinja beside it",
             )  # fmt: skip
+        asked = {"tools": bool(tools), "tool_calls": any(message.get("tool_calls") for message in messages)}
+        lost = [name for name, there in asked.items() if there and not self.template.knows(name)]
+        if lost:
+            hint = "leave them out, or put a chat_template.jinja that writes them beside the model"
+            raise UserError("the model's chat template does not show tools", value=", ".join(lost), hint=hint)
         return self.template
 
     def _tokens(self, text: str, seam: str) -> tuple[list[int], list[Place]]:

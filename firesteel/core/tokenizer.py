@@ -4,9 +4,10 @@ Training, rollouts, evaluation, serving and export all render conversations here
 keeps its own tokenizer.json and its own chat template; ids are those of transformers' `apply_chat_template`. A model that
 Firesteel made has CHAT_TEMPLATE:
 
-    <|bos|>[<|system|>text][<|user|>text][<|assistant|>[<think>reasoning</think>]answer<|eos|>]...
+    <|bos|>[<|tools|>schemas][<|system|>text][<|user|>text][<|assistant|>[<think>reasoning</think>]answer[calls]<|eos|>]...
 
-and a prompt for the model to continue ends with <|assistant|>. Text from people is always encoded as plain text: a user
+where a call is <|tool_call|>{"name": ..., "arguments": {...}}, and a result <|tool|>text (core/tools.py). A prompt for the
+model to continue ends with <|assistant|>. Text from people is always encoded as plain text: a user
 who writes "<|system|>" gets those characters, not the special token (OWASP LLM01). A model without a template (a base
 model) continues text; a conversation with it is refused.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tokenizers import Tokenizer as Backend
 
 from firesteel.core.chat_template import ChatTemplate as ChatTemplate
 from firesteel.core.chat_template import Message as Message
+from firesteel.core.chat_template import Tool as Tool
 from firesteel.core.chat_template import without_speech_marks
 from firesteel.core.control import Control
 from firesteel.core.decoding import IncrementalText, Pieces, pieces_of
@@ -31,24 +34,33 @@ from firesteel.core.errors import ArtefactError, UserError
 from firesteel.core.renderer import Renderer
 from firesteel.core.speech import END_THINK, THINK, Manner, Speech
 from firesteel.core.tokenizer_files import config_of, read_backend, read_description, unique, write_files
+from firesteel.core.tools import TOOL_CALL, TOOLS, read_call
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 ROLES = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant|>", "tool": "<|tool|>"}
-SPECIAL_TOKENS = (PAD, BOS, EOS, *ROLES.values(), THINK, END_THINK)  # ids 0, 1, 2, ...
+FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"
+FIRST_TOKENS = (PAD, BOS, EOS, *ROLES.values(), THINK, END_THINK)  # all that the first tokenizers had
+SPECIAL_TOKENS = (*FIRST_TOKENS, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, TOOLS, TOOL_CALL)  # ids 0, 1, 2, ...
 
 # Qwen2's pre-tokenizer, so that runtimes which know it by name ("qwen2" in GGUF) split text the same way. Digits stand alone.
 SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
-CHAT_TEMPLATE = (
-    "{{ '<|bos|>' }}{% for m in messages %}{{ '<|' + m['role'] + '|>' }}"
+_TEMPLATE = (
+    "{{ '<|bos|>' }}TOOLS{% for m in messages %}{{ '<|' + m['role'] + '|>' }}"
     "{% if m['role'] == 'assistant' %}{% generation %}"
     "{% if m.get('reasoning_content') %}{{ '<think>' + m['reasoning_content'] + '</think>' }}{% endif %}"
-    "{{ (m['content'] or '') + '<|eos|>' }}{% endgeneration %}"
+    "ANSWER{% endgeneration %}"
     "{% else %}{{ m['content'] or '' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+CHAT_TEMPLATE = _TEMPLATE.replace("TOOLS", "{% if tools %}{{ '<|tools|>' + (tools | tojson) }}{% endif %}").replace(
+    "ANSWER",
+    "{{ m['content'] or '' }}{% for c in m.get('tool_calls') or [] %}{% set f = c['function'] %}"
+    "{{ '<|tool_call|>' + ({'name': f['name'], 'arguments': f['arguments']} | tojson) }}{% endfor %}{{ '<|eos|>' }}",
+)
+FIRST_TEMPLATE = _TEMPLATE.replace("TOOLS", "").replace("ANSWER", "{{ (m['content'] or '') + '<|eos|>' }}")  # no tools
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class Tokenizer:
         }
         self.own = _is_ours(backend, chat_template)
         if self.own:
-            chat_template, tokens = CHAT_TEMPLATE, {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
+            chat_template, tokens = _own_template(backend), {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
         self.backend, self._named, self._config = backend, tokens, dict(config or {})
         self._add = (add_bos, add_eos)
         self.template = None if chat_template is None else ChatTemplate(chat_template, tokens)
@@ -124,14 +136,14 @@ class Tokenizer:
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` in Hugging Face layout."""
+        source = self.template.source if self.template else None
         if self.own:
             config = {
                 "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": BOS, "eos_token": EOS, "pad_token": PAD,
-                "clean_up_tokenization_spaces": False, "chat_template": CHAT_TEMPLATE,
+                "clean_up_tokenization_spaces": False, "chat_template": source,
             }  # fmt: skip
-            write_files(folder, self.backend, config, CHAT_TEMPLATE + "\n")
+            write_files(folder, self.backend, config, f"{source}\n")
         else:
-            source = self.template.source if self.template else None
             config = config_of(self._config, self._named)
             write_files(folder, self._encoder.restored(self.prefix, self.suffix), config, source)
 
@@ -179,6 +191,9 @@ class Tokenizer:
     def halt_ids(self) -> tuple[int, ...]:
         """`stop_ids`, and what an answer can never hold: padding, begins of texts, of turns and of roles."""
         no_text = {self.bos_id, self.pad_id, *self.prefix, *self._renderer.written}
+        no_text |= (
+            {self.special.get(name) for name in (FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, TOOLS)} if self.own else set()
+        )
         return unique([*self.stop_ids, *sorted(id for id in no_text if id is not None)])
 
     @cached_property
@@ -186,17 +201,40 @@ class Tokenizer:
         """How the model thinks aloud."""
         return Manner(self.think_id, self.end_think_id, self._renderer.opens_thought, self.own)
 
-    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> Rendered:
-        """A conversation to ids and the assistant mask.
+    def render(
+        self, messages: Sequence[Message], *, tools: Sequence[Tool] = (), add_generation_prompt: bool = False
+    ) -> Rendered:
+        """A conversation to ids and the assistant mask; `tools` are the schemas of what the assistant may call.
 
-        Raises UserError for an unknown role, content that is no text, a conversation that the template refuses, and
-        assistant turns of which the template does not show where they begin and end.
+        Raises UserError for an unknown role, content that is no text, a conversation that the template refuses, tools that
+        it does not show, and assistant turns of which the template does not show where they begin and end.
         """
-        return Rendered(*self._renderer.render(messages, add_generation_prompt=add_generation_prompt, masked=True))
+        ids, mask = self._renderer.render(
+            messages, tools=tools, add_generation_prompt=add_generation_prompt, masked=True
+        )
+        return Rendered(ids, mask)
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
+    def prompt(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> list[int]:
         """A conversation to the ids that the model is to continue: `render` without its mask, and its demands for one."""
-        return self._renderer.render(messages, add_generation_prompt=True, masked=False)[0]
+        return self._renderer.render(messages, tools=tools, add_generation_prompt=True, masked=False)[0]
+
+    @cached_property
+    def call_id(self) -> int | None:
+        """The token with which our own models begin a tool call; None for other models, and for the first of ours."""
+        return self.special.get(TOOL_CALL) if self.own else None
+
+    @cached_property
+    def fim_ids(self) -> tuple[int, int, int] | None:
+        """The tokens before the prefix, the middle and the suffix of a text with a gap; None if the model has none."""
+        prefix, middle, suffix = (self.special.get(name) for name in (FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX))
+        return None if prefix is None or middle is None or suffix is None else (prefix, middle, suffix)
+
+    def parse_calls(self, ids: Sequence[int]) -> tuple[list[int], list[dict[str, Any] | None]]:
+        """The ids of a turn of ours without its tool calls, and the calls: {"name", "arguments"}, None where it is none."""
+        said = list(takewhile(lambda id: id not in self.stop_ids, ids))
+        starts = [i for i, id in enumerate(said) if id == self.call_id]
+        parts = [said[start + 1 : end] for start, end in pairwise([*starts, len(said)])]
+        return (said[: starts[0]] if starts else said), [read_call(self.decode(part)) for part in parts]
 
     def parse(self, ids: Sequence[int]) -> tuple[str | None, str]:
         """What the model said in its turn: (reasoning, answer); reasoning is None if it did not think.
@@ -249,12 +287,22 @@ class IncrementalDecoder(IncrementalText):
 
 
 def _is_ours(backend: Backend, chat_template: str | None) -> bool:
-    """Whether this is Firesteel's own tokenizer: no other template, and all of its special tokens."""
-    if chat_template is not None and without_speech_marks(chat_template).strip() != without_speech_marks(CHAT_TEMPLATE):
+    """Whether this is Firesteel's own tokenizer: no other template, and all special tokens that its template needs."""
+    said = None if chat_template is None else without_speech_marks(chat_template).strip()
+    templates = {
+        without_speech_marks(FIRST_TEMPLATE): FIRST_TOKENS,
+        without_speech_marks(CHAT_TEMPLATE): SPECIAL_TOKENS,
+    }
+    if said is not None and said not in templates:
         return False
-    missing = [name for name in SPECIAL_TOKENS if backend.token_to_id(name) is None]
+    missing = [name for name in templates.get(said or "", FIRST_TOKENS) if backend.token_to_id(name) is None]
     if missing and chat_template is not None:
         raise ArtefactError(
             "the tokenizer lacks special tokens", value=", ".join(missing), why="its template needs them"
         )
     return not missing
+
+
+def _own_template(backend: Backend) -> str:
+    """Our template: the one that knows tools, unless the tokenizer was made before there were tokens for them."""
+    return FIRST_TEMPLATE if any(backend.token_to_id(name) is None for name in SPECIAL_TOKENS) else CHAT_TEMPLATE

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from firesteel.core import pii
 from firesteel.core.config import DataSettings
-from firesteel.data.filters.judge import INFINITE, describe
+from firesteel.data.filters.judge import Judge
 
 
 def write_card(folder: Path, settings: DataSettings, stats: Mapping[str, Any]) -> None:
     """Write the card from the stage's statistics."""
-    sections = (_summary, _sources, _dropped, _changes, _privacy, _rules, _limits)
+    sections = (_summary, _sources, _dropped, _changes, _privacy, _questions, _rules, _limits)
     text = "# Data card 数据卡\n\n" + "\n".join(section(settings, stats) for section in sections)
     (folder / "data_card.md").write_text(text, encoding="utf-8")
 
@@ -73,24 +74,53 @@ def _privacy(settings: DataSettings, stats: Mapping[str, Any]) -> str:
     return "## Personal data 个人信息\n\n" + body
 
 
+def _questions(settings: DataSettings, stats: Mapping[str, Any]) -> str:
+    rows = (
+        (task, n["questions"] - n["too_short"], n["too_short"], n["documents"])
+        for task, n in stats["contamination"].items()
+    )
+    heads = ("task 任务", "questions looked for 查找的题目", "too short 过短不查", "documents dropped 剔除文档")
+    return "## Test questions 考题\n\n" + _table(heads, rows)
+
+
 def _rules(settings: DataSettings, stats: Mapping[str, Any]) -> str:
     lines = (
-        f"shorter than {settings.min_chars} characters 短于此字数",
+        f"rule sets {', '.join(settings.rules) or 'none'} 规则集",
+        f"duplicates that are dropped: {', '.join(settings.duplicates) or 'none'} 去重",
         f"near duplicate from similarity {settings.near_duplicate} 近似重复",
-        "exact duplicate; test question; unreadable 完全重复；考题；无法读取",
+        f"boilerplate: lines in {settings.boilerplate:.0%} of a source's documents 样板行",
     )  # fmt: skip
-    rows = ((r["language"], r["rule"], r["low"] or "", _bound(r["high"]), r["from_chars"] or "") for r in describe())
-    heads = ("language 语言", "statistic 统计量", "at least 不低于", "at most 不高于", "from characters 起始字数")
+    rows = (row[:-1] for row in rule_rows(settings))
+    heads = (
+        "rule 规则",
+        "languages 语言",
+        "statistic 统计量",
+        "at least 不低于",
+        "at most 不高于",
+        "from characters 起始字数",
+    )
     return "## Rules 规则\n\n" + "".join(f"- {line}\n" for line in lines) + "\n" + _table(heads, rows)
 
 
-def _bound(high: float) -> str:
-    return "" if high == INFINITE else str(high)
+def rule_rows(settings: DataSettings) -> list[tuple[str, ...]]:
+    """The rules as text: name, languages, statistic, at least, at most, from how many characters, source."""
+    return [
+        (
+            r["rule"], ", ".join(r["languages"]) or "all", r["statistic"], _bound(r["low"] or math.inf), _bound(r["high"]),
+            str(r["from_chars"] or ""), r["source"],
+        )
+        for r in Judge.of(settings).describe()
+    ]  # fmt: skip
+
+
+def _bound(value: float) -> str:
+    return f"{value:g}" if math.isfinite(value) else ""
 
 
 def _limits(settings: DataSettings, stats: Mapping[str, Any]) -> str:
     return (
         "## Limits 局限\n\n"
-        "Rules see form, not truth: a clean sentence may be wrong or out of date. Names of persons are not detected.\n"
-        "规则只看形式，不辨真伪：通顺的句子也可能有错或已过时。人名不在识别之列。\n"
+        "Rules see form, not truth: a clean sentence may be wrong or out of date. Personal data is found by its form and\n"
+        "the words around it, so some stays, names of persons most of all.\n"
+        "规则只看形式，不辨真伪：通顺的句子也可能有错或已过时。个人信息按形式与上下文识别，难免遗漏，人名尤甚。\n"
     )

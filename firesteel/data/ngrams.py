@@ -28,29 +28,29 @@ def key_hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _runs(inside: np.ndarray) -> np.ndarray:
-    """Lengths of the runs of true values, int64 [R]."""
-    padded = np.concatenate([[False], inside, [False]])
-    edges = np.flatnonzero(padded[1:] != padded[:-1])
-    return np.asarray(edges[1::2] - edges[::2])
-
-
 def words_of(text: str) -> tuple[np.ndarray, np.ndarray]:
     """The words of a text, lower case, as hashes (uint64 [N]) and lengths in characters (int64 [N]).
 
     A word is a run of letters, digits, apostrophes and hyphens.
     """
-    codes = codes_of(text.lower())
+    hashes, lengths, _ = words_at(text.lower())
+    return hashes, lengths
+
+
+def words_at(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of a text in lower case, and where each word begins, int64 [N]."""
+    codes = codes_of(text)
     inside = (classes_of(codes) >= DIGIT) | (codes == 0x27) | (codes == 0x2019) | (codes == 0x2D)
-    lengths = _runs(inside)
+    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+    begins, lengths = edges[::2], edges[1::2] - edges[::2]
     if len(lengths) == 0:
-        return np.empty(0, dtype=np.uint64), lengths
+        return np.empty(0, dtype=np.uint64), lengths, begins
     first = np.cumsum(lengths) - lengths
     letters = codes[inside].astype(np.uint64)
     place = np.arange(len(letters), dtype=np.int64) - np.repeat(first, lengths)
     with np.errstate(over="ignore"):
         values = _mix(letters * np.uint64(_BASE) + place.astype(np.uint64) + np.uint64(1))
-        return np.add.reduceat(values, first), lengths
+        return np.add.reduceat(values, first), lengths, begins
 
 
 def ngram_hashes(units: np.ndarray, n: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from firesteel import __version__
 from firesteel.core.artefact import write_text
+from firesteel.core.page import style
 from firesteel.ops import page_quality, page_record, units
 from firesteel.ops.blocks import Words
 from firesteel.ops.gate import NEWEST_FIRST, judged
@@ -39,7 +40,7 @@ def page(run: RunFolder) -> str:
     )
     template = environment.get_template("report.html.jinja")
     return template.render(
-        name=run.name, version=__version__, verdict=verdict(run), tiles=tiles(run), summary=summary(run),
+        name=run.name, version=__version__, style=style(), verdict=verdict(run), tiles=tiles(run), summary=summary(run),
         sections=[section(run) for section in SECTIONS],
         made=max((m.created for m in run.manifests.values()), default=""),
     )  # fmt: skip

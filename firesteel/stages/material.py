@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from firesteel.core.config import Recipe
+from firesteel.compute.workers import Processes
+from firesteel.core.config import MachineSettings, Recipe
+from firesteel.core.secret import privacy_key
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.core.work import Executor
 from firesteel.data.organise import organise, read_documents
 from firesteel.data.pack import pack
 from firesteel.data.vocab import train_tokenizer
@@ -18,25 +22,35 @@ TASK_TEXTS = 2000  # worked problems of each task that the tokenizer sees, so th
 
 def data(job: Job) -> None:
     """Raw sources to clean documents; documents that hold a test question are dropped."""
-    job.draft.stats |= organise(
-        job.recipe.data,
-        job.draft.path,
-        seed=job.recipe.seed,
-        say=job.run.log.say,
-        decontaminate=test_questions(job.recipe),
-    )
+    recipe = job.recipe
+    with contextlib.closing(executor(recipe.machine)) as workers:
+        job.draft.stats |= organise(
+            recipe.data, job.draft.path, seed=recipe.seed, say=job.run.log.say,
+            key=privacy_key(recipe.data.privacy_key) if recipe.data.redact else b"",
+            decontaminate=test_questions(recipe), executor=workers, work=job.work / "flow",
+        )  # fmt: skip
 
 
-def test_questions(recipe: Recipe) -> list[str]:
-    """The questions that evaluation will ask."""
-    evaluation = recipe.eval
-    return [p.question for t in evaluation.tasks for p in get_task(t).distinct("test", recipe.seed, evaluation.samples)]
+def executor(settings: MachineSettings) -> Executor:
+    """Who does the work: a Ray cluster if the recipe names one, else processes of this machine."""
+    if settings.cluster:
+        from firesteel.compute.ray_cluster import RayCluster
+
+        return RayCluster(settings.cluster)
+    return Processes(settings.workers)
+
+
+def test_questions(recipe: Recipe) -> dict[str, list[str]]:
+    """The questions that evaluation will ask, by task."""
+    tasks, n = recipe.eval.tasks, recipe.eval.samples
+    return {t: [p.question for p in get_task(t).distinct("test", recipe.seed, n)] for t in tasks}
 
 
 def tokenizer(job: Job) -> None:
     """A vocabulary from a sample of the documents and from the tasks' own training text."""
     texts = _sample(job.input("data"), job.recipe)
-    job.draft.stats |= train_tokenizer(texts, job.recipe.tokenizer, job.draft.path)
+    heldout = (document["text"] for document in read_documents(job.input("data"), "heldout"))
+    job.draft.stats |= train_tokenizer(texts, job.recipe.tokenizer, job.draft.path, heldout=heldout)
 
 
 def _sample(documents: Path, recipe: Recipe) -> Iterator[str]:
@@ -54,4 +68,6 @@ def _sample(documents: Path, recipe: Recipe) -> Iterator[str]:
 def tokens(job: Job) -> None:
     """Documents to packed shards."""
     tokenizer = Tokenizer.load(job.input("tokenizer"))
-    job.draft.stats |= pack(job.input("data"), tokenizer, job.recipe.tokens, job.draft.path)
+    job.draft.stats |= pack(
+        job.input("data"), tokenizer, job.recipe.tokens, job.draft.path, seed=job.recipe.seed, say=job.run.log.say
+    )

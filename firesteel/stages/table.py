@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from firesteel.core import artefact
 from firesteel.core.artefact import digest, file_hash
-from firesteel.core.config import Recipe
+from firesteel.core.config import DATA_PATHS, Recipe
 from firesteel.core.errors import SourceError
 from firesteel.stages import judging, material, training
 from firesteel.stages.stage import Stage
@@ -19,7 +20,9 @@ def _part(*tables: str) -> Any:
 def _data_settings(recipe: Recipe) -> dict[str, Any]:
     """What decides the documents; the sources' places do not, their content does (see `outside`)."""
     settings: dict[str, Any] = _part("data")(recipe)
-    settings["data"]["sources"] = len(recipe.data.sources)
+    for key in DATA_PATHS:
+        given = settings["data"][key]
+        settings["data"][key] = bool(given) if isinstance(given, str) else len(given)
     return settings | {"eval_tasks": list(recipe.eval.tasks), "eval_samples": recipe.eval.samples}
 
 
@@ -29,9 +32,20 @@ def _vocabulary(recipe: Recipe) -> dict[str, Any]:
 
 
 def _sources(recipe: Recipe) -> dict[str, str]:
-    from firesteel.data.read.source import source_hashes
+    """Content hashes of all that the data stage reads, and the fingerprint of the placeholders' key."""
+    from firesteel.core.secret import fingerprint, privacy_key
+    from firesteel.data.read.source import content_hash, source_hashes
 
-    return source_hashes(recipe.data)
+    data = recipe.data
+    hashes = source_hashes(data)
+    hashes |= {f"good {i}": content_hash(path) for i, path in enumerate(data.quality_good)}
+    hashes |= {f"bad {i}": content_hash(path) for i, path in enumerate(data.quality_bad)}
+    hashes |= {f"against {i}": artefact.read(path, "documents").id for i, path in enumerate(data.against)}
+    if data.rules_file:
+        hashes |= {f"rules: {name}": value for name, value in _files((data.rules_file,)).items()}
+    if data.redact:
+        hashes["privacy key"] = fingerprint(privacy_key(data.privacy_key))
+    return hashes
 
 
 def _files(paths: tuple[str, ...]) -> dict[str, str]:
@@ -52,6 +66,7 @@ def _machine(recipe: Recipe) -> dict[str, str]:
 
 
 _TRAIN = ("core", "kernels", "model", "tasks", "train", "serve", "stages")
+_LEARN = (*_TRAIN, "data")  # conversations are read there
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -64,7 +79,7 @@ STAGES: dict[str, Stage] = {
             training.pretrain, _machine,
         ),
         Stage(
-            "sft", "model", ("tokens", "pretrain"), _TRAIN, _part("model", "pretrain", "sft"), training.sft,
+            "sft", "model", ("tokens", "pretrain"), _LEARN, _part("model", "pretrain", "sft"), training.sft,
             lambda recipe: _machine(recipe) | _files(recipe.sft.sources),
         ),
         Stage("grpo", "model", ("sft",), _TRAIN, _part("model", "grpo"), training.grpo, _machine),

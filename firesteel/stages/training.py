@@ -16,7 +16,7 @@ from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model, save_model
 from firesteel.serve.engine import Engine
-from firesteel.stages.conversations import read_conversations
+from firesteel.stages.conversations import PackedStream, check_conversations, pack_conversations
 from firesteel.stages.stage import Job
 from firesteel.tasks.evaluate import judge
 from firesteel.tasks.steps import judged_steps
@@ -26,7 +26,7 @@ from firesteel.train.credit import Verdict
 from firesteel.train.grpo import Grpo, Question
 from firesteel.train.loop import Loop
 from firesteel.train.pretrain import Pretrain
-from firesteel.train.sft import Sft
+from firesteel.train.sft import Conversations, Sft
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
@@ -35,6 +35,9 @@ def pretrain(job: Job) -> None:
     """A model from nothing."""
     recipe = job.recipe
     tokenizer = Tokenizer.load(job.input("tokenizer"))
+    check_conversations(
+        recipe.sft.sources, tokenizer, recipe.sft.max_tokens
+    )  # a bad line, before the hours and not after
     model = Transformer(ModelConfig.from_settings(recipe.model, tokenizer.vocab_size))
     model.initialise(torch.Generator().manual_seed(recipe.seed))
     model.to(job.run.device)
@@ -52,9 +55,9 @@ def sft(job: Job) -> None:
     """Conversations on top of the pretrained model."""
     recipe = job.recipe
     model, tokenizer = _open(job, "pretrain")
-    streams = [_task_stream(get_task(name).problem, recipe.seed) for name in recipe.sft.tasks]
+    streams: list[Conversations] = [_task_stream(get_task(name).problem, recipe.seed) for name in recipe.sft.tasks]
     if recipe.sft.sources:
-        streams.append(_file_stream(read_conversations(recipe.sft.sources)))
+        streams.append(_file_stream(job, tokenizer))
     alpha = recipe.model.seq_aux_alpha
     replay = None
     if recipe.sft.replay:  # the documents again, from another place in their order than pretraining's
@@ -96,8 +99,22 @@ def _task_stream(problem: Callable[..., Problem], seed: int) -> Callable[[int], 
     return lambda i: problem("train", seed, i).messages()
 
 
-def _file_stream(conversations: list[list[Message]]) -> Callable[[int], list[Message]]:
-    return lambda i: conversations[i % len(conversations)]
+def _file_stream(job: Job, tokenizer: Tokenizer) -> PackedStream:
+    """The user's own conversations; what is too long to learn is said."""
+    settings = job.recipe.sft
+    packed = pack_conversations(settings.sources, tokenizer, job.work / "conversations")
+    long = int((packed.lengths > settings.max_tokens).sum())
+    job.draft.stats["conversations"] = {
+        "read": len(packed.lengths),
+        "too_long": long,
+        "tokens": int(packed.lengths.sum()),
+    }
+    if long:
+        total = len(packed.lengths)
+        job.run.log.say(
+            f"  [yellow]{long} of {total} conversations are longer than sft.max_tokens = {settings.max_tokens}: left out[/yellow]"
+        )
+    return packed.stream(settings.max_tokens)
 
 
 def _open(job: Job, stage: str) -> tuple[Transformer, Tokenizer]:

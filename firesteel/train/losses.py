@@ -13,24 +13,33 @@ from firesteel.model.transformer import Transformer
 
 
 def next_token_loss(
-    model: Transformer, tokens: Tensor, learn: Tensor, mtp_weight: float, aux_weight: float
-) -> tuple[Tensor, dict[str, float]]:
+    model: Transformer, tokens: Tensor, learn: Tensor, mtp_weight: float, aux_weight: float,
+    segments: Tensor | None = None,
+) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
     """Cross-entropy of the next token, plus lambda times that of the one after (V3 report eq. 24-25), plus the balance loss.
 
-    tokens [B, T]; learn [B, T] bool: token t counts as a target where true. Returns the scalar and its parts in nats.
+    tokens [B, T]; learn [B, T] bool: token t counts as a target where true; segments [B, T]: what of a row belongs together
+    (Transformer.forward): no token is predicted from another segment. Returns the scalar and its parts in nats.
     """
-    hidden = model(tokens)
-    loss = F.cross_entropy(model.logits(hidden[:, :-1][learn[:, 1:]]), tokens[:, 1:][learn[:, 1:]])
+    hidden = model(tokens, segments)
+    where = _targets(learn, segments, 1)
+    loss = F.cross_entropy(model.logits(hidden[:, :-1][where]), tokens[:, 1:][where])
     parts = {"loss": loss.item()}
     if mtp_weight and model.mtp:
         losses = []
-        for k, states in enumerate(model.predict_further(hidden, tokens), start=1):  # state i predicts token i+k+1
-            where = learn[:, k + 1 :]
+        for k, states in enumerate(model.predict_further(hidden, tokens, segments), start=1):  # state i predicts i+k+1
+            where = _targets(learn, segments, k + 1)
             losses.append(F.cross_entropy(model.logits(states[:, :-1][where]), tokens[:, k + 1 :][where]))
         mtp = torch.stack(losses).mean()
         parts["mtp_loss"] = mtp.item()
         loss = loss + mtp_weight * mtp
     return loss + balance_penalty(model, aux_weight), parts
+
+
+def _targets(learn: Tensor, segments: Tensor | None, ahead: int) -> Tensor:
+    """Which tokens are targets of the state `ahead` places before them, [B, T-ahead]: both lie in one segment."""
+    where = learn[:, ahead:]
+    return where if segments is None else where & (segments[:, ahead:] == segments[:, :-ahead])
 
 
 def balance_penalty(model: Transformer, weight: float) -> Tensor | float:

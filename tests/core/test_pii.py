@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firesteel.core import pii
-from firesteel.core.pii_rules import id_checksum, luhn, uscc_checksum
+from firesteel.core.pii_checks import id_checksum, luhn, uscc_checksum
 
 SALT = "test"
 USCC = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -156,7 +156,10 @@ def test_checksums_of_the_standards() -> None:
 
 
 def test_full_width_digits_count() -> None:
-    assert [f.kind for f in pii.find("电话１３８１２３４５６７８，ｕｓｅｒ＠ｅｘａｍｐｌｅ．ｃｏｍ")] == ["mobile"]
+    assert [f.kind for f in pii.find("电话１３８１２３４５６７８，ｕｓｅｒ＠ｅｘａｍｐｌｅ．ｃｏｍ")] == [
+        "mobile",
+        "email",
+    ]
 
 
 def test_placeholders_follow_the_language_and_the_value() -> None:

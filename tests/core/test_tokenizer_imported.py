@@ -362,3 +362,37 @@ def test_a_blank_before_the_turn_is_not_the_assistants(tmp_path: Path) -> None:
     template += "{% if add_generation_prompt %}assistant: {% endif %}"
     tokenizer = Tokenizer(backend, chat_template=template, eos_token="</s>")
     assert spoken(tokenizer, [ASK, {"role": "assistant", "content": "\nok"}]) == "\nok</s>"
+
+
+TOOLS_SHOWN = (
+    "{%- if tools %}{{- '<|im_start|>system\\n' + tools | tojson + '<|im_end|>\\n' }}{%- endif %}"
+    "{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' + (m.content or '') }}"
+    "{%- for c in m.tool_calls or [] %}{{- '<tool_call>' + c.function.arguments | tojson }}{%- endfor %}"
+    "{{- '<|im_end|>\\n' }}{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+)
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {"a": "法"}}}
+TOOL_CHAT: list[dict[str, Any]] = [
+    ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "7", "tool_call_id": "1"},
+    {"role": "assistant", "content": "42"},
+]  # fmt: skip
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+
+
+def test_an_imported_template_gets_the_tools_and_its_mask_covers_the_calls(tmp_path: Path) -> None:
+    folder = imported.FAMILIES["qwen"](tmp_path / "qwen")
+    (folder / "chat_template.jinja").write_text(TOOLS_SHOWN)
+    tokenizer, theirs = Tokenizer.load(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    for tools in (TOOLS, None):
+        ids = theirs.apply_chat_template(TOOL_CHAT, tools=tools, tokenize=True, return_dict=False)
+        assert tokenizer.render(TOOL_CHAT, tools=tools or ()).ids == ids
+    rendered = tokenizer.render(TOOL_CHAT, tools=TOOLS)
+    said = [id for id, mask in zip(rendered.ids, rendered.mask, strict=True) if mask]
+    assert tokenizer.backend.decode(said, skip_special_tokens=False) == '<tool_call>{"a": "法"}<|im_end|>42<|im_end|>'
+    assert tokenizer.call_id is None
+
+
+def test_a_template_that_would_lose_the_tools_is_refused(ours: Tokenizer) -> None:
+    with pytest.raises(UserError, match="does not show tools: tools"):
+        ours.render([ASK], tools=TOOLS)
+    with pytest.raises(UserError, match="does not show tools: tool_calls"):
+        ours.prompt(TOOL_CHAT)

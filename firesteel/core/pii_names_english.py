@@ -1,0 +1,32 @@
+"""Names in English text: capitalised words after a cue (Mr, Patient:, Signed by, Sincerely)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_WORD = r"(?:[A-Z]['’][A-Z][a-z]{1,20}|Mc[A-Z][a-z]{1,20}|[A-Z][a-z]{1,20}(?:-[A-Z][a-z]{1,20})?|[A-Z]\.)"
+_NAME = rf"(?P<v>{_WORD}(?: {_WORD}){{0,3}})(?![A-Za-z])"
+_FULL = rf"(?P<v>{_WORD}(?: {_WORD}){{1,3}})(?![A-Za-z])"
+_CUES = (
+    re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor)\.? {_NAME}"),
+    re.compile(
+        r"(?:^|[\n|,;\t\"{(.])[ \"]{0,2}(?:(?:[Ff]ull |[Pp]atient |[Cc]ustomer |[Cc]ontact |[Ee]mployee |[Ss]tudent )?[Nn]ame"
+        r"|[Pp]atient|[Aa]pplicant|[Pp]laintiff|[Dd]efendant|[Tt]enant|[Cc]ontact(?: person)?|[Gg]uardian|[Ss]igned(?: by)?)"
+        rf"[\"]?(?:\s?[:：]\s{{0,3}}[\"]?|(?<=by) ){_FULL}"
+    ),
+    re.compile(rf"(?:[Ss]incerely|[Rr]egards|faithfully|truly),?\s{{1,4}}{_FULL}(?=\s*(?:\n|$))"),
+    re.compile(rf"[Mm]y name is {_NAME}"),
+    re.compile(rf"\bDear {_FULL}(?=[,:])"),
+)
+_NOBODY = frozenset(
+    "Sir Madam Team All Customer Customers Friends Colleagues Editor Hiring Support Service Department Committee".split()
+)
+
+
+def english_names(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each name after a cue; worth calling where one of pii_names.txt's English words stands."""
+    for pattern in _CUES:
+        for match in pattern.finditer(text):
+            if _NOBODY.isdisjoint(match["v"].split()):
+                yield match.span("v")
