@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from firesteel.core.pii_address import addresses
@@ -45,19 +45,27 @@ class Finding:
     end: int
 
 
-def find(text: str, *, names: bool = False) -> list[Finding]:
+def find(text: str, *, names: bool = False, known: Iterable[str] = ()) -> list[Finding]:
     """The personal data in `text`, sorted, without overlaps; full-width digits and letters count as ASCII.
 
-    `names` also looks for names of persons. Placeholders that `redact` made are not looked into.
+    `names` also looks for names of persons, and for the `known` ones wherever they stand. Placeholders that `redact`
+    made are not looked into.
     """
-    text = narrow(text)  # one character for one: positions stay
+    if not text.isascii():
+        text = narrow(text)  # one character for one: positions stay
     if "[" in text:
         text = _PLACEHOLDER.sub(lambda m: "\x00" * len(m[0]), text)
+    seen = look(text)
+    if seen.nothing and not known:
+        return []
     taken = _Taken()
-    found = [Finding(kind, s, e) for kind, s, e in _proposals(text) if "\x00" not in text[s:e] and taken.claim(s, e)]
-    if names:
+    found = [
+        Finding(kind, s, e) for kind, s, e in _proposals(text, seen) if "\x00" not in text[s:e] and taken.claim(s, e)
+    ]
+    if names and (seen.chinese or seen.english or seen.table or known):
         numbers = [(f.start, f.end) for f in found if f.kind in _OF_PERSONS]
-        found += [Finding("name", start, end) for start, end in names_in(text, numbers) if taken.claim(start, end)]
+        places = names_in(text, numbers, chinese=seen.chinese, english=seen.english, table=seen.table, known=known)
+        found += [Finding("name", start, end) for start, end in places if taken.claim(start, end)]
     return sorted(found, key=lambda f: f.start)
 
 
@@ -77,45 +85,22 @@ class _Taken:
         return True
 
 
-@functools.cache
-def _needs() -> tuple[Any, list[frozenset[str]]]:
-    """The automaton of all words that detectors need, and for each detector its words (none: not by words)."""
-    import ahocorasick
-
-    words = [frozenset(d.needs) if isinstance(d.needs, tuple) else frozenset[str]() for d in _ALL]
-    automaton = ahocorasick.Automaton()
-    for word in frozenset().union(*words):
-        automaton.add_word(word, word)
-    automaton.make_automaton()
-    return automaton, words
-
-
-def _proposals(text: str) -> Iterator[tuple[str, int, int]]:
-    automaton, words = _needs()
-    present = {word for _, word in automaton.iter(text.lower())}
-    spans = _number_spans(text)
-    gates: dict[tuple[re.Pattern[str], str], bool] = {}
-    for detector, needed in zip(_ALL, words, strict=True):
-        if detector.needs is NUMBER:
-            for low, high in spans:
-                yield from _matches(detector, text, low, high)
-        elif isinstance(detector.needs, tuple):
-            if not present.isdisjoint(needed):
-                yield from _matches(detector, text, 0, len(text))
-        else:
-            gate = detector.needs, detector.char
-            if gate not in gates:
-                gates[gate] = detector.char in text and detector.needs.search(text) is not None
-            if gates[gate]:
-                yield from _matches(detector, text, 0, len(text))
-    for start, end in addresses(text):
-        yield "address", start, end
+def _proposals(text: str, seen: Look) -> Iterator[tuple[str, int, int]]:
+    spans = _number_spans(text, seen.digit) if seen.digit >= 0 else []
+    whole = [(0, len(text))]
+    for place in sorted(seen.detectors | NUMBERED if spans else seen.detectors):
+        detector = ALL[place]
+        for low, high in spans if detector.needs is NUMBER else whole:
+            yield from _matches(detector, text, low, high)
+    if seen.chinese:
+        for start, end in addresses(text, seen.digit):
+            yield "address", start, end
 
 
-def _number_spans(text: str) -> list[tuple[int, int]]:
+def _number_spans(text: str, digit: int) -> list[tuple[int, int]]:
     """Where long numbers are, with what is around them, apart from each other."""
     spans: list[tuple[int, int]] = []
-    for match in NUMBER.finditer(text):
+    for match in NUMBER.finditer(text, digit):
         low, high = max(0, match.start() - _NEAR), min(len(text), match.end() + _NEAR)
         if spans and low <= spans[-1][1]:
             spans[-1] = spans[-1][0], high
@@ -135,17 +120,22 @@ def _matches(detector: Detector, text: str, low: int, high: int) -> Iterator[tup
             low = match.start() + 1  # a longer or later number may begin inside
 
 
-def redact(text: str, key: bytes | str, *, names: bool = False) -> tuple[str, dict[str, int]]:
+def redact(
+    text: str, key: bytes | str, *, names: bool = False, met: set[str] | None = None
+) -> tuple[str, dict[str, int]]:
     """The text with placeholders such as `[手机:3fa1]` (`[PHONE:3fa1]` without Chinese), and how many of each kind.
 
     The tag is 16 bits of a hash of the value under `key` (a secret, see `secret.privacy_key`; a str counts as its UTF-8):
     the same value has the same tag in every spelling, so that a text stays coherent. Repeats until nothing is found,
-    since a replacement may uncover more; redacting again changes nothing.
+    since a replacement may uncover more; redacting again changes nothing. With `names`, the names in `met` are replaced
+    wherever they stand, and those that are found join them: a document's text tells the names in its other strings.
     """
+    found = find(text, names=names, known=met or ())
+    if not found:
+        return text, {}
     key = hashlib.sha256(key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key).digest()
     counts: Counter[str] = Counter()
     language = 0 if _HAN.search(text) else 1
-    found = find(text, names=names)
     rounds = 1
     while found:
         parts, last, where, size = [], 0, [], 0
@@ -156,9 +146,12 @@ def redact(text: str, key: bytes | str, *, names: bool = False) -> tuple[str, di
             where.append(size)
             last = f.end
             counts[f.kind] += 1
+            if met is not None and f.kind == "name":
+                met.add(text[f.start : f.end])
         text = "".join(parts) + text[last:]
         rounds += 1
-        found = find(text, names=names) if rounds <= _WIDE_ROUNDS else _find_near(text, where, names)
+        wide = rounds <= _WIDE_ROUNDS
+        found = find(text, names=names, known=met or ()) if wide else _find_near(text, where, names)
     return text, dict(counts)
 
 

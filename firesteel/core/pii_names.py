@@ -36,7 +36,7 @@ _NOT_ENDING = _AFTER - frozenset("来和同有经")
 
 @dataclass(frozen=True)
 class _Words:
-    """The tables of `pii_names.txt`, and the automaton of its cues: each yields (mode, word)."""
+    """The tables of `pii_names.txt`, and the automaton of its Chinese cues: each yields (modes, length)."""
 
     common: frozenset[str]
     surnames: frozenset[str]
@@ -45,18 +45,20 @@ class _Words:
     starts: frozenset[str]
     given: frozenset[str]
     stop: frozenset[str]
+    english: tuple[str, ...]
     automaton: Any
 
 
 @functools.cache
-def _words() -> _Words:
+def tables() -> _Words:
+    """The tables, read once."""
     import ahocorasick
 
     file = (resources.files("firesteel.core") / "pii_names.txt").read_text(encoding="utf-8")
     table = dict(line.split("\t", 1) for line in file.splitlines() if line and not line.startswith("#"))
     modes: dict[str, str] = {}
-    for mode in ("label", "speech", "title", "beside", "english"):
-        for word in table[mode].split(";" if mode == "english" else " "):
+    for mode in ("label", "speech", "title", "beside"):
+        for word in table[mode].split(" "):
             modes[word] = modes.get(word, "") + mode[0]
     automaton = ahocorasick.Automaton()
     for word, mode in modes.items():
@@ -67,22 +69,22 @@ def _words() -> _Words:
     starts = surnames | {word[0] for word in compound} | frozenset("是为叫系和与及")
     return _Words(
         common, surnames, compound, frozenset(table["verbs"]), starts, frozenset(table["given"]),
-        frozenset(table["stop"].split()), automaton,
+        frozenset(table["stop"].split()), tuple(table["english"].split(";")), automaton,
     )  # fmt: skip
 
 
-def names_in(text: str, numbers: Iterable[tuple[int, int]] = ()) -> Iterator[tuple[int, int]]:
+def names_in(
+    text: str, numbers: Iterable[tuple[int, int]], *, chinese: bool, english: bool, table: bool, known: Iterable[str]
+) -> Iterator[tuple[int, int]]:
     """(start, end) of each name of a person that a cue, a title or a table's heading confirms, wherever it stands.
 
-    `numbers` are the places of persons' numbers in `text`: a name may stand beside one.
+    `numbers` are the places of persons' numbers in `text`: a name may stand beside one. `chinese`, `english` and `table`
+    say whether there is Chinese, an English cue and a Latin heading, `known` are names to find wherever they stand.
     """
-    words = _words()
+    words = tables()
     spans: set[tuple[int, int]] = set()
-    english = False
-    for end, (mode, length) in words.automaton.iter(text):
-        if mode == "e":
-            english = True
-            continue
+    for end, (mode, length) in words.automaton.iter(text) if chinese else ():
+        table |= mode[0] == "l"  # the Chinese headings are labels, too
         if mode[0] in "ls" and _worth(text, end + 1, words):
             spans.update(_after_cue(text, end + 1, words, speech=mode == "s"))
         if (
@@ -91,10 +93,12 @@ def names_in(text: str, numbers: Iterable[tuple[int, int]] = ()) -> Iterator[tup
             and (span := _before_title(text, end + 1 - length, words))
         ):
             spans.add(span)
-    spans.update(table_names(text, lambda cell: _is_cell(cell, words)))
+    if table and "\n" in text:
+        spans.update(table_names(text, lambda cell: _is_cell(cell, words)))
     spans.update(_beside_numbers(text, numbers))
-    spans.update(_repeats(text, {text[s:e] for s, e in spans}))
-    if english:
+    if spans or known:
+        spans.update(_repeats(text, {text[s:e] for s, e in spans}.union(known)))
+    if english and any(cue in text for cue in words.english):
         spans.update(english_names(text))
     yield from sorted(spans, key=lambda span: (span[0], -span[1]))
 
@@ -207,7 +211,7 @@ def _ordinary(name: str, words: _Words) -> bool:
 
 def _beside_numbers(text: str, places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """(start, end) of names that stand alone next to a person's number: 张三,138..., 张三 110105..."""
-    words = _words()
+    words = tables()
     for start, end in places:
         for match in (_NEXT_LEFT.search(text, max(0, start - 12), start), _NEXT_RIGHT.match(text, end)):
             if match and _alone(match["v"], words):

@@ -140,7 +140,7 @@ ONLINE: tuple[Detector, ...] = (
             re.compile(
                 rf"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{{0,63}}{at}[A-Za-z0-9-]{{1,40}}"
                 rf"(?:{_DOT}[A-Za-z0-9-]{{1,40}}){{0,3}}{_DOT}{_DOMAIN}(?![A-Za-z0-9-])", re.I,
-            ), _is_spelt_mail,
+            ), _is_spelt_mail, "" if isinstance(needs, tuple) else at,
         )
         for needs, at in ((("[at]", "(at)", "{at}", "<at>"), r" ?[\[({<]at[\])}>] ?"), (_AT, " at "), (_HASH, "#"))
     ),

@@ -9,15 +9,15 @@ from collections.abc import Callable
 
 TAG_BYTES = 2
 WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ＠＋－．＃＿\u3000\xa0\u2010\u2011\u2012\u2013\u2212]")
-_ASCII = {c: c - 0xFEE0 for c in (*range(0xFF10, 0xFF1A), *range(0xFF20, 0xFF3B), *range(0xFF41, 0xFF5B))} | {
-    **{ord(wide): plain for wide, plain in zip("＋－．＃＿\u3000\xa0", "+-.#_  ", strict=True)},
-    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), "-"),
+_ASCII = {chr(c): chr(c - 0xFEE0) for c in (*range(0xFF10, 0xFF1A), *range(0xFF20, 0xFF3B), *range(0xFF41, 0xFF5B))} | {
+    **dict(zip("＋－．＃＿\u3000\xa0", "+-.#_  ", strict=True)),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
 }
 
 
 def narrow(text: str) -> str:
     """Full-width digits, letters and signs as ASCII, odd hyphens and spaces as plain ones: one character for one."""
-    return text.translate(_ASCII) if WIDE.search(text) else text
+    return WIDE.sub(lambda match: _ASCII[match[0]], text)
 
 
 def _email(value: str) -> str:

@@ -142,3 +142,20 @@ def test_the_rules_have_unique_names() -> None:
 )
 def test_hostile_texts_take_no_longer_than_long_ones(text: str) -> None:
     normalise(text)
+
+
+@pytest.mark.parametrize("text", [
+    "The use of writing\u00a0– as well as the resulting phenomena – is a sign of civilisation.",
+    "Kinoshita Tōkichirō  and Hashiba Hideyoshi , was a samurai.", "Quetzalcōātl", "Peñón de Vélez de la Gomera",
+    "otolaryngology\u00a0–\u00a0head and neck surgery", "Ða er ekki rétt – Þetta er íslenska.", "Привет, мир — это текст.",
+    "Ελληνικά και ἀρχαῖα", "Tiếng Việt có nhiều dấu: ấ ộ ữ ệ ở", "Łódź, Kraków i Gdańsk leżą w Polsce",
+])  # fmt: skip
+def test_text_in_other_languages_is_not_taken_for_damaged_chinese(text: str) -> None:
+    clean, changes = normalise(text)
+    assert "wrong encoding repaired" not in changes and not any("\u4e00" <= c <= "\u9fff" for c in clean)
+
+
+def test_han_in_a_text_of_another_language_keeps_its_script() -> None:
+    text = "Tokyo (東京) is the capital of Japan and one of its largest cities, with many universities (大學)."
+    assert normalise(text)[0] == text
+    assert normalise("東京是日本的首都（Tokyo），這裡有很多大學。")[0] == "东京是日本的首都（Tokyo），这里有很多大学。"

@@ -7,6 +7,7 @@ characters where the stretch was not. Each way back is exact: `encode` and `deco
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from functools import cache
@@ -25,7 +26,11 @@ _LATIN_LEAD = re.compile("[\x80-\u052f\u2500-\u257f√≈≠∞∂∏π](?:[\x80
 # What Windows shows for bytes 80-FF (the five it leaves open are C1 controls), and the bytes of those characters.
 _SHOWN = [bytes([b]).decode("cp1252", errors="ignore") or chr(b) for b in range(0x80, 0x100)]
 _BYTE = {c: b for b, c in enumerate(_SHOWN, 0x80)} | {chr(b): b for b in range(0x80, 0xA0)}
+_ENCODING = {i: i for i in range(0x80)} | {ord(c): b for c, b in _BYTE.items()}
+_PAIR = re.compile(r"[^\x00-\x7f]{2}")  # damaged Chinese has bytes of 80 and above side by side; Café has not
 _HIGH = re.escape("".join(sorted(_BYTE)))
+_FOUR = re.compile(f"[{_HIGH}]{{4}}")
+_ASCII_LETTER = re.compile("[A-Za-z]")
 _HIGH_RUN = re.compile(f"[{_HIGH}](?:[{_HIGH}]|[ -~](?=[{_HIGH}])){{2,4000}}")
 
 # UTF-8 of CJK characters and punctuation, byte order marks among them. A byte that the wrong table did not know became
@@ -83,7 +88,7 @@ def repair(text: str) -> tuple[str, int]:
 
 def _chinese(line: str) -> str:
     """One line: as a whole, then its Latin stretches, then its stretches of UTF-8 read as GBK."""
-    if line.isascii():
+    if not _PAIR.search(line):
         return line
     whole = _whole(line)
     if whole is not None:
@@ -94,9 +99,14 @@ def _chinese(line: str) -> str:
 
 def _whole(line: str) -> str | None:
     score = plausible(line)
-    if score >= LOW_SHARE + 0.2 or len(line) < 2:
+    if score >= LOW_SHARE + 0.2 or len(line) < 2 or _mostly_ascii(line):
         return None
-    return _best(line, score, WAYS)
+    return _best(line, score, WAYS if _HAN.search(line) else LATIN_WAYS)  # what was read as GBK or Big5 shows Han
+
+
+def _mostly_ascii(line: str) -> bool:
+    """Whether a line has more ASCII letters than others: English with a name or a dash in it, not damaged Chinese."""
+    return len(_ASCII_LETTER.findall(line)) > sum(c > "\x7f" for c in line)
 
 
 def _best(text: str, score: float, ways: tuple[Step, ...], depth: int = 3) -> str | None:
@@ -142,7 +152,7 @@ def _gbk_as_big5(text: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    return bytes(_BYTE[c] if c > "\x7f" else ord(c) for c in text)
+    return codecs.charmap_encode(text, "strict", _ENCODING)[0]
 
 
 def _utf8_as_latin(text: str) -> str:
@@ -167,7 +177,8 @@ def _stretch(match: re.Match[str]) -> str:
     letters = [ord(c) for c in run]
     if all(b - a == 1 for a, b in zip(letters, letters[1:], strict=False)):
         return run  # a table of letters
-    return _best(run, 0.0, LATIN_WAYS, depth=2) or run
+    ways = LATIN_WAYS if _FOUR.search(run) else LATIN_WAYS[:1]  # two bytes a character prove little when they are few
+    return _best(run, 0.0, ways, depth=2) or run
 
 
 def _parts(line: str) -> str:

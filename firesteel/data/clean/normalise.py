@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from firesteel.data.clean.annotations import drop_readings, drop_ruby
 from firesteel.data.clean.characters import compose, decode_entities, drop_controls, unify
@@ -92,16 +92,29 @@ def normalise(text: str, lang: str = "", *, simplify: bool = True, classical: bo
 
 
 def _round(text: str, keep: bool, changes: Counter[str]) -> tuple[str, int]:
-    signs = _look(text)
-    for rule, needs in zip(RULES, _needs(), strict=True):
-        if all(signs & any_ for any_ in needs) and not (keep and rule.name == TRADITIONAL):
-            old = text
-            text, n = rule.run(text)
+    signs, done = _look(text), 0
+    while work := _work(signs, keep, done):
+        for i in work:
+            old, done = text, i + 1
+            text, n = RULES[i].run(text)
             if n:
-                changes[rule.name] += n
+                changes[RULES[i].name] += n
             if text != old:
                 signs = _look(text)
+                break
+        else:
+            break
     return text, signs
+
+
+@lru_cache(1 << 14)
+def _work(signs: int, keep: bool, done: int) -> tuple[int, ...]:
+    """The rules after the first `done` that have work in a text with these signs."""
+    return tuple(
+        i
+        for i, (rule, needs) in enumerate(zip(RULES, _needs(), strict=True))
+        if i >= done and all(signs & any_ for any_ in needs) and not (keep and rule.name == TRADITIONAL)
+    )
 
 
 def _look(text: str) -> int:

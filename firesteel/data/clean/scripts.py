@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from firesteel.data.clean.classical import is_classical
 from firesteel.data.clean.simplify import KANA, changed, convert, in_place, patterns
+from firesteel.data.han import HAN
 
 CLASSICAL, QUOTED = "classical text kept", "quotation kept"
 _QUOTATION = re.compile(
@@ -21,6 +22,8 @@ _QUOTATION = re.compile(
     r"|^[ ]{0,3}>[^\n]*(?:\n[ ]{0,3}>[^\n]*)*",
     re.M,
 )
+_HAN, _LATIN = re.compile(f"[{HAN}]"), re.compile("[A-Za-z]")
+LATIN_A_HAN = 8  # Latin letters for one Han character, from which a text is not Chinese
 _ORIGINAL = re.compile(r"^\s*[#【〔\[（(*]*\s*(?:原文|古文|文言文|正文)\s*[】〕\])）*]*\s*[:：]?\s*$")
 _HEADING = re.compile(
     r"^\s*(?:#|[【〔\[（(*]*\s*(?:译文|譯文|翻译|翻譯|注释|註釋|今译|白话|白話|赏析|賞析|解析|说明|說明))"
@@ -39,7 +42,7 @@ class Script:
 def simplify(text: str, *, classical: bool = False) -> Script:
     """The document in simplified characters but for classical text and quotations; `classical` says that it is one."""
     traditional, simplified = patterns()
-    if not traditional.search(text):
+    if not traditional.search(text) or _foreign(text):
         return Script(text, 0, Counter())
     if classical or is_classical(text):
         return Script(text, 0, Counter({CLASSICAL: 1}))
@@ -48,6 +51,11 @@ def simplify(text: str, *, classical: bool = False) -> Script:
     else:
         new, kept = _by_line(text)
     return Script(new, changed(text, new), kept)
+
+
+def _foreign(text: str) -> bool:
+    """Whether a text is in another language, with Han only for names: Tokyo (東京) in English keeps its characters."""
+    return len(_HAN.findall(text)) * LATIN_A_HAN < len(_LATIN.findall(text))
 
 
 def _by_line(text: str) -> tuple[str, Counter[str]]:

@@ -20,7 +20,7 @@ class Step:
     documents_in: int = 0
     documents_out: int = 0
     chars_in: int = 0
-    seconds: float = 0.0  # of processor time, over all workers
+    seconds: float = 0.0  # of the workers' time, added up
 
 
 class Tally:
@@ -36,15 +36,15 @@ class Tally:
 
     @contextmanager
     def step(self, name: str, documents: int = 0, chars: int = 0) -> Iterator[Step]:
-        """Count documents and characters into a step, and the processor time spent in the block."""
+        """Count documents and characters into a step, and the time spent in the block."""
         step = self.steps.setdefault(name, Step())
         step.documents_in += documents
         step.chars_in += chars
-        start = time.process_time()
+        start = time.perf_counter()
         try:
             yield step
         finally:
-            step.seconds += time.process_time() - start
+            step.seconds += time.perf_counter() - start
 
     def sample(self, name: str, rank: int, record: dict[str, Any]) -> None:
         """Offer a document as a sample."""
