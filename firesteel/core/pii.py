@@ -128,9 +128,10 @@ def redact(
     The tag is 16 bits of a hash of the value under `key` (a secret, see `secret.privacy_key`; a str counts as its UTF-8):
     the same value has the same tag in every spelling, so that a text stays coherent. Repeats until nothing is found,
     since a replacement may uncover more; redacting again changes nothing. With `names`, the names in `met` are replaced
-    wherever they stand, and those that are found join them: a document's text tells the names in its other strings.
+    wherever they stand, and Chinese ones that are found join them: a document's text tells the names in its meta.
     """
-    found = find(text, names=names, known=met or ())
+    known = frozenset(met or ())
+    found = find(text, names=names, known=known)
     if not found:
         return text, {}
     key = hashlib.sha256(key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key).digest()
@@ -146,12 +147,12 @@ def redact(
             where.append(size)
             last = f.end
             counts[f.kind] += 1
-            if met is not None and f.kind == "name":
-                met.add(text[f.start : f.end])
+            if met is not None and f.kind == "name" and _HAN.match(text, f.start):
+                met.add("".join(text[f.start : f.end].split()))
         text = "".join(parts) + text[last:]
         rounds += 1
         wide = rounds <= _WIDE_ROUNDS
-        found = find(text, names=names, known=met or ()) if wide else _find_near(text, where, names)
+        found = find(text, names=names, known=known) if wide else _find_near(text, where, names)
     return text, dict(counts)
 
 

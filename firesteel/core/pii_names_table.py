@@ -9,12 +9,8 @@ _HEADS = frozenset(
     "姓名 患者姓名 病人姓名 学生姓名 客户姓名 联系人 收件人 收货人 负责人 经办人 户主 法定代表人 监护人 name patient customer "
     "contact".split()
 )
-LATIN_HEADS = (
-    "name",
-    "patient",
-    "customer",
-    "contact",
-)  # the others of _HEADS are labels of pii_names.txt, or hold one
+# The others of _HEADS are labels of pii_names.txt, or hold one.
+LATIN_HEADS = ("name", "patient", "customer", "contact")
 _HEAD = re.compile(
     r"[\n\t|,，][ \"]{0,2}(?:..姓名|姓名|联系人|[收经]..|负责人|户主|法定代表人|监护人"
     r"|(?i:name|patient|customer|contact))[ \"]{0,2}(?=[\t|,，\r\n])"

@@ -7,7 +7,7 @@ from typing import Any
 
 from firesteel.core import pii
 
-_SHORT = 64  # characters of an item that may be remembered: languages, authors and years come again and again
+_SHORT = 64  # characters of what may be remembered: sources, languages, authors and years come again and again
 
 
 def protect(record: dict[str, Any], key: bytes | int, *, names: bool = False) -> dict[str, int]:
@@ -49,11 +49,18 @@ def _labelled(label: str, value: str, key: bytes | str, names: bool, met: set[st
 
 
 def _text(text: str, key: bytes | str, names: bool, met: set[str]) -> str:
-    return pii.redact(text, key, names=names, met=set(met) if _holds(text, met) else None)[0]
+    if _holds(text, met):
+        return pii.redact(text, key, names=names, met=set(met))[0]
+    return _remembered(text, key, names) if len(text) <= _SHORT else pii.redact(text, key, names=names)[0]
 
 
 def _holds(text: str, met: set[str]) -> bool:
     return bool(met) and any(name in text for name in met)
+
+
+@functools.lru_cache(4096)
+def _remembered(text: str, key: bytes | str, names: bool) -> str:
+    return pii.redact(text, key, names=names)[0]
 
 
 @functools.lru_cache(4096)

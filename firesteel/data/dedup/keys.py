@@ -23,6 +23,7 @@ SPACED = frozenset(("en", "fr", "de", "es", "pt", "it", "ru", "other"))  # langu
 _TAG = re.compile(r"(\[[^\[\]:\n]{1,12}):[0-9a-f]{4,12}\]")  # of a placeholder; two keys give two tags
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 HAN_BLOCKS = [chr(c) for c in range(0x3400, 0xA000)]
+TRADITIONAL, ASTRAL = 1 << 30, 1 << 31  # marks above every code point
 SHORT = 8  # a text with fewer letters is compared as it stands
 
 
@@ -47,11 +48,13 @@ def _table() -> np.ndarray:
 
 
 @cache
-def _traditional() -> np.ndarray:
-    """Code point -> whether simplified text writes it otherwise, bool [65536]."""
-    codes = np.arange(1 << 16, dtype=np.uint32)
+def _marked() -> np.ndarray:
+    """The table with marks: characters that simplified text writes otherwise, and halves of characters beyond U+FFFF."""
+    table, codes = _table().copy(), np.arange(1 << 16, dtype=np.uint32)
     han = (codes >= ord(HAN_BLOCKS[0])) & (codes <= ord(HAN_BLOCKS[-1]))
-    return np.asarray(han & (_table() != codes) & (_table() > 0))
+    table[han & (table != codes) & (table > 0)] |= TRADITIONAL
+    table[0xD800:0xE000] |= ASTRAL
+    return table
 
 
 @dataclass(frozen=True)
@@ -74,20 +77,26 @@ class Keys:
 
 def _translated(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Of all texts in a row: the code point that stands for each character or 0, and where each text ends."""
-    raw = codes_of("".join(texts))
+    units = np.frombuffer("".join(texts).encode("utf-16-le", "surrogatepass"), dtype=np.uint16)
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    traditional = np.flatnonzero(_traditional()[np.minimum(raw, 0xFFFF)])
-    if len(traditional):  # characters one by one would not make 计划 of 計畫
-        texts = list(texts)
-        for i in np.unique(np.searchsorted(ends, traditional, side="right")).tolist():
-            texts[i] = to_simplified(texts[i])[0]
-        raw = codes_of("".join(texts))
-        ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    table = _table()
-    codes = table[np.minimum(raw, 0xFFFF)]
+    codes = _marked()[units]
+    marks = int(np.bitwise_or.reduce(codes)) if len(codes) else 0
+    if marks & ASTRAL:  # a unit is not a character here: the long way
+        codes = _by_code_point(texts)
+    if not marks & TRADITIONAL:
+        return codes, ends
+    texts = list(texts)  # characters one by one would not make 计划 of 計畫
+    for i in np.unique(np.searchsorted(ends, np.flatnonzero(codes & TRADITIONAL), side="right")).tolist():
+        texts[i] = to_simplified(texts[i])[0]
+    return _by_code_point(texts) & ~np.uint32(TRADITIONAL), np.cumsum([len(text) for text in texts], dtype=np.int64)
+
+
+def _by_code_point(texts: Sequence[str]) -> np.ndarray:
+    raw = codes_of("".join(texts))
+    codes = _marked()[np.minimum(raw, 0xFFFF)]
     if len(raw) and int(raw.max()) > 0xFFFF:
         codes = np.where(raw > 0xFFFF, np.where(classes_of(raw) >= DIGIT, raw, 0), codes).astype(np.uint32)
-    return codes, ends
+    return np.asarray(codes)
 
 
 def without_tags(text: str) -> str:
