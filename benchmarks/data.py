@@ -147,7 +147,7 @@ def prepared(corpus: Path, language: str, tokenizer: Path) -> dict[str, Callable
         "filter": lambda: judging(texts, DataSettings(rules=RULES[language], min_chars=1)),
         "ours": lambda: judging(texts, DataSettings()),
         "exact": lambda: exact(texts),
-        "near": lambda: clusters(corpus, language),
+        "near": lambda: clusters(corpus),
         "whole": lambda: organising(corpus, DataSettings(sources=(str(corpus),), rules=RULES[language], **quiet), tokenizer),
     }  # fmt: skip
 
@@ -175,23 +175,23 @@ def exact(texts: list[str]) -> Callable[[], int]:
     import numpy as np
 
     from firesteel.data.dedup.exact import repeats
-    from firesteel.data.dedup.keys import keys_of, whole_hashes
+    from firesteel.data.dedup.keys import whole_hashes
     from firesteel.data.flow.blocks import WHOLE
 
-    keys_of([texts[0], "國家發展改革委員會"])
+    whole_hashes([texts[0], "國家發展改革委員會"])
 
     def run() -> int:
         entries = np.empty(len(texts), dtype=WHOLE)
         entries["place"] = np.arange(len(texts))
         for i in range(0, len(texts), 2048):
-            hashes = whole_hashes(keys_of(texts[i : i + 2048]))
+            hashes = whole_hashes(texts[i : i + 2048])
             entries["key"][i : i + 2048], entries["rest"][i : i + 2048] = hashes[:, 0], hashes[:, 1]
         return len(repeats(entries, ("key", "rest"), ("place",))[0])
 
     return run
 
 
-def clusters(corpus: Path, language: str) -> Callable[[], int]:
+def clusters(corpus: Path) -> Callable[[], int]:
     """Read the file, sign every document, find candidates, verify them, and decide who stays; how many go."""
     import numpy as np
 
@@ -204,21 +204,20 @@ def clusters(corpus: Path, language: str) -> Callable[[], int]:
     from firesteel.data.read.source import Part, Source, Unit, read_unit
 
     threshold = 0.72  # where datatrove's 14 bands of 8 have their knee
-    bands_of(["國家發展改革委員會", "one two three four"], ["zh", "en"], threshold)
+    bands_of(["國家發展改革委員會", "one two three four"], threshold)
     unit = Unit(Source(str(corpus), "corpus", "", ""), (Part(find_files(str(corpus))[0]),))
 
     def run() -> int:
         texts, keys, owners = [], [], []
         items = (item.text for item in read_unit(unit, DataSettings()) if isinstance(item, Document))
         while some := [text for _, text in zip(range(512), items, strict=False)]:
-            found = bands_of(some, [language] * len(some), threshold)
+            found = bands_of(some, threshold)
             keys.append(found[0])
             owners.append(found[1] + len(texts))
             texts += some
-        similarity = Similarity(lambda place: (texts[place], language))
+        similarity = Similarity(lambda place: texts[place])
         both = pairs(np.concatenate(keys), np.concatenate(owners).astype(np.uint64))
-        rows = [(a, b, value) for a, b in both.tolist() if (value := similarity(a, b)) >= threshold]
-        return len(resolve([], [np.array(rows, dtype=SIMILAR)]))
+        return len(resolve([], [np.array(list(similarity.similar(both, threshold)), dtype=SIMILAR)]))
 
     return run
 

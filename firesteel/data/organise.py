@@ -26,21 +26,21 @@ from firesteel.core.work import Executor, Serial
 from firesteel.data.card import write_card
 from firesteel.data.datasheet import write_datasheet
 from firesteel.data.decontaminate import Contamination
-from firesteel.data.flow import same, writing
-from firesteel.data.flow.blocks import SHIFT, Block
-from firesteel.data.flow.folder import building, load, ranges, read_facts, save
+from firesteel.data.flow import writing
+from firesteel.data.flow.blocks import Block
+from firesteel.data.flow.duplicates import deduplicate, own
+from firesteel.data.flow.folder import load, read_facts
 from firesteel.data.flow.intake import judge_all, read_all
 from firesteel.data.flow.phase import Phases
 from firesteel.data.flow.tally import Tally
-from firesteel.data.flow.verdicts import VERDICT, cuts_by_block, resolve
+from firesteel.data.flow.verdicts import RULES
 from firesteel.data.read.source import Say, find, sources_of
 from firesteel.data.statistics import statistics
 from firesteel.data.store import HELDOUT, check_documents, read_documents, write_counts
 
 __all__ = ["check_documents", "organise", "read_documents"]
 
-KEYS_AT_ONCE = 4 << 20  # sorted entries that one task holds
-BLOCKS_AT_ONCE = 8  # whose candidates one task verifies, and whose dropped documents make one file
+BLOCKS_AT_ONCE = 8  # whose dropped documents make one file
 
 
 def organise(
@@ -55,83 +55,33 @@ def organise(
     What is done is kept in `work` until the caller removes it; the same call with the same `work` goes on from there. Raises
     SourceError for a source that is missing or holds nothing, and if too little is left.
     """
-    start, own = time.perf_counter(), work is None
+    start, temporary = time.perf_counter(), work is None
     work = work or folder.with_name(f".{folder.name}.work")
     phases = Phases(work, executor or Serial(), say)
     contamination = Contamination(decontaminate or {})
     found = [find(source, say) for source in sources_of(settings)]
     read = read_all(phases, settings, found, seed)
     blocks, tally = judge_all(phases, settings, read, contamination, key)
-    verdicts, cuts = _same(phases, settings, blocks, tally)
-    plan = writing.plan(_own(blocks), load(verdicts, "verdicts"), settings.heldout)
+    verdicts, cuts = deduplicate(phases, settings, blocks, tally)
+    plan = writing.plan(own(blocks), load(verdicts, "verdicts"), settings.heldout)
     if plan.documents < 2:
-        raise _too_few(plan.documents, tally)
+        raise _too_few(plan.documents, tally, load(verdicts, "verdicts"))
     _write(phases, blocks, verdicts, cuts, plan, folder, tally)
     documents = tally["documents"]
+    assert documents["in"] == documents["train"] + documents["heldout"] + tally["dropped"].total(), documents
     write_counts(folder, documents["in"], documents["train"], documents["heldout"], tally["dropped"])
     stats = statistics(tally, found, read, contamination, time.perf_counter() - start)
     if read.quality:
         shutil.copyfile(read.quality, folder / "quality.npz")
     write_card(folder, settings, stats)
     write_datasheet(folder, settings, stats, tally)
-    if own:
+    if temporary:
         shutil.rmtree(work, ignore_errors=True)
     say(
         f"documents: {stats['kept']} kept, {stats['heldout']} held out, {tally['dropped'].total()} dropped of {stats['in']}; "
         f"{stats['kept_mb']:.1f} MB in {stats['seconds']:.1f} s"
     )
     return stats
-
-
-def _own(blocks: Sequence[Block]) -> tuple[Block, ...]:
-    return tuple(block for block in blocks if not block.seen)
-
-
-def _same(phases: Phases, settings: DataSettings, blocks: tuple[Block, ...], tally: Tally) -> tuple[Path, Path]:
-    """Folders of the verdicts on documents and of the cuts in them."""
-    exact: list[Path] = []
-    similar: list[Path] = []
-    if "document" in settings.duplicates:
-        cuts = ranges(tally["entries"]["documents"], KEYS_AT_ONCE)
-        exact = phases.run("exact duplicates", same.exact, [
-            same.RangeTask(blocks, low, high, phases.place("exact", i)) for i, (low, high) in enumerate(cuts)
-        ])  # fmt: skip
-    if "near" in settings.duplicates:
-        cuts = ranges(tally["entries"]["bands"], KEYS_AT_ONCE)
-        pairs = phases.run("candidates", same.candidates, [
-            same.RangeTask(blocks, low, high, phases.place("candidates", i), tuple(exact))
-            for i, (low, high) in enumerate(cuts)
-        ])  # fmt: skip
-        similar = phases.run("near duplicates", same.verify, [
-            same.RangeTask(
-                blocks, i << SHIFT, (i + BLOCKS_AT_ONCE) << SHIFT, phases.place("similar", i), tuple(pairs),
-                settings.near_duplicate,
-            )
-            for i in range(len(blocks) - len(_own(blocks)), len(blocks), BLOCKS_AT_ONCE)
-        ])  # fmt: skip
-    verdicts = phases.place("verdicts", 0)
-    if not verdicts.is_dir():
-        with building(verdicts) as folder:
-            save(folder, verdicts=resolve((load(f, "pairs") for f in exact), (load(f, "similar") for f in similar)))
-    return _paragraphs(phases, settings, blocks, tally, verdicts)
-
-
-def _paragraphs(
-    phases: Phases, settings: DataSettings, blocks: tuple[Block, ...], tally: Tally, verdicts: Path
-) -> tuple[Path, Path]:
-    final, cuts = phases.place("verdicts", 1), phases.place("cuts", 0)
-    if not {"paragraph", "line"} & set(settings.duplicates):
-        return verdicts, cuts
-    units = phases.run("paragraphs", same.repeated_units, [
-        same.RangeTask(blocks, low, high, phases.place("units", i), (verdicts,))
-        for i, (low, high) in enumerate(ranges(tally["entries"]["units"], KEYS_AT_ONCE))
-    ])  # fmt: skip
-    if not final.is_dir():
-        emptied = cuts_by_block(_own(blocks), units, cuts, settings.min_chars)
-        with building(final) as folder:
-            both = np.concatenate([load(verdicts, "verdicts"), emptied.astype(VERDICT)])
-            save(folder, verdicts=np.sort(both, order="place"))
-    return final, cuts
 
 
 def _write(
@@ -143,15 +93,15 @@ def _write(
     folder: Path,
     tally: Tally,
 ) -> None:
-    own = _own(blocks)
+    mine = own(blocks)
     spans = [("heldout", -1, plan.heldout), *(("train", low, high) for low, high in plan.parts)]
     kept = phases.run("write", writing.write, [
-        writing.WriteTask(own, verdicts, cuts, low, high, name, phases.place("part", i))
+        writing.WriteTask(mine, verdicts, cuts, low, high, name, phases.place("part", i))
         for i, (name, low, high) in enumerate(spans)
     ])  # fmt: skip
     dropped = phases.run("write dropped", writing.write_dropped, [
-        writing.DropTask(blocks, own[i : i + BLOCKS_AT_ONCE], verdicts, phases.place("dropped", i))
-        for i in range(0, len(own), BLOCKS_AT_ONCE)
+        writing.DropTask(blocks, mine[i : i + BLOCKS_AT_ONCE], verdicts, phases.place("dropped", i))
+        for i in range(0, len(mine), BLOCKS_AT_ONCE)
     ])  # fmt: skip
     names = [HELDOUT, *(f"part-{i:05d}.jsonl.zst" for i in range(len(plan.parts)))]
     names += [f"dropped/part-{i:05d}.jsonl.zst" for i in range(len(dropped))]
@@ -170,7 +120,8 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _too_few(left: int, tally: Tally) -> SourceError:
+def _too_few(left: int, tally: Tally, verdicts: np.ndarray) -> SourceError:
+    tally["dropped"].update(RULES[kind] for kind in verdicts["kind"].tolist())
     rules = ", ".join(f"{rule} {n}" for rule, n in tally["dropped"].most_common(4))
     return SourceError(
         "too few documents are left to train on", value=left,

@@ -98,20 +98,26 @@ def _stage(run: Run, stage: Stage, inputs: dict[str, str], meter: Meter, estimat
     key, folder = artefact.stage_key(inputs, settings, code), run.stage(stage.name)
     if _made(folder, stage.kind, key):
         run.log.say(f"[green]✓[/green] {stage.name}: already made")
+        _forget_work(run, stage)  # a run that was killed between the last rename and here left it
         return
     run.log.say(f"[bold]▸ {stage.name}[/bold]")
     work = run.folder / ".work" / f"{stage.name}-{key[:16]}"
-    work.mkdir(parents=True, exist_ok=True)
+    (run.folder / ".work").mkdir(mode=0o700, exist_ok=True)  # texts lie here before personal data is taken out
+    work.mkdir(exist_ok=True)
     with meter.stage(stage.name, carry=work / "spent.json") as measured:
         with artefact.writing(folder, stage.kind, inputs=inputs, settings=settings, code=code) as draft:
             stage.make(Job(run, stage.name, key, work, draft))
     append_ledger(run.folder / "ledger.jsonl", ledger_record(stage.name, estimate, measured))
-    for old in (run.folder / ".work").glob(f"{stage.name}-*"):
-        shutil.rmtree(old, ignore_errors=True)
+    _forget_work(run, stage)
     actual = measured.actual
     run.log.say(
         f"[green]✓[/green] {stage.name}: {actual['seconds']:.1f} s, peak {actual['peak_bytes'] / 2**20:.0f} MiB"
     )
+
+
+def _forget_work(run: Run, stage: Stage) -> None:
+    for old in (run.folder / ".work").glob(f"{stage.name}-*"):
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _inputs(run: Run, stage: Stage) -> dict[str, str]:

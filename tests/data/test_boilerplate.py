@@ -77,3 +77,24 @@ def test_a_line_is_counted_once_a_document_and_by_where_it_stands() -> None:
     assert len(counted("\n".join([line] * 3))) == 1
     kinds = Counter(key & 3 for key in keys_of(text.split("\n")) if key)
     assert len([key for key in keys_of([line, *body(1).split("\n"), line]) if key]) == 12 and len(kinds) == 2
+
+
+@pytest.mark.parametrize("line", [
+    "发布时间：2024-03-{0:02} 来源：本站 浏览次数：{0}37", "某某化工厂操作规程 第 {0} 页 共 30 页",
+    "打印时间：2024年3月{0}日 门诊病历",
+    "Copyright © 20{0:02} 某某医院", "您是第 {0}991 位访客", "您当前的位置：首页 > 新闻中心 > 正文", "站内搜索：",
+])  # fmt: skip
+def test_counters_and_dates_in_a_notice_do_not_hide_that_it_is_repeated(line: str) -> None:
+    texts = [body(i) + "\n" + line.format(i + 1) + "\n" + body(i + 50) for i in range(12)]
+    assert cleaned(texts) == [body(i) + "\n" + body(i + 50) for i in range(12)]
+
+
+@pytest.mark.parametrize("line", ["国发〔2023〕{0}号", "{0}月生产计划表", "见课本第{0}页第2题，写出计算过程"])
+def test_other_lines_with_different_numbers_are_different(line: str) -> None:
+    texts = [line.format(i + 1) + "\n" + body(i) for i in range(12)]
+    assert cleaned(texts) == texts
+
+
+def test_what_stood_around_a_line_that_went_is_one_paragraph_apart() -> None:
+    texts = [f"{body(i)}\n\n{DISCLAIMER}\n\n{body(i + 50)}" for i in range(12)]
+    assert cleaned(texts) == [f"{body(i)}\n\n{body(i + 50)}" for i in range(12)]

@@ -6,6 +6,7 @@ import pytest
 
 from firesteel.data.clean.debris import drop_lost
 from firesteel.data.clean.mojibake import repair
+from firesteel.data.clean.normalise import normalise
 from tests.data.corpus import chinese, english
 
 TEXT = "我们的学生在医院工作"
@@ -91,3 +92,20 @@ def test_what_only_mentions_it_stays(text: str) -> None:
 def test_hostile_text_takes_linear_time(text: str) -> None:
     repair(text)
     drop_lost(text)
+
+
+@pytest.mark.parametrize("line", ["公司", "公里和里程，以及其他规定。", "国务院公安部门（公章）"])
+def test_a_c1_next_line_inside_utf8_as_latin_1_is_no_line_break(line: str) -> None:
+    assert normalise(line.encode().decode("latin-1"))[0] == line
+
+
+def test_a_c1_next_line_between_other_characters_is_a_line_break() -> None:
+    assert normalise("one\x85two\x85甲\x85乙")[0] == "one\ntwo\n甲\n乙"
+
+
+def test_utf8_as_latin_with_bytes_left_out_is_lost_unless_they_are_few() -> None:
+    text = "生活在和平年代，按照有关和平规定，取得前者"
+    shown = text.encode().decode("cp1252", errors="ignore")  # two of 63 bytes went
+    assert normalise(f"甲\n{shown}\n乙{shown}")[0] == "甲"
+    few = "本办法自公布之日起施行。" + "我们的学生在医院工作，生活很好，" * 3 + "还取"
+    assert normalise(few.encode().decode("cp1252", errors="ignore"))[0] == few[:-1]

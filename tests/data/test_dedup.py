@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firesteel.data.dedup import near
-from firesteel.data.dedup.exact import LINE, repeats, units_of, without_units
+from firesteel.data.dedup.exact import LINE, LINE_BYTES, repeats, units_of, without_units
 from firesteel.data.dedup.keys import CHARACTERS, WORDS, keys_of, shingles, whole_hashes, words_of
 from firesteel.data.dedup.minhash import (
     PERMUTATIONS,
@@ -26,9 +26,9 @@ from firesteel.data.flow.verdicts import EXACT, NEAR, resolve
 from tests.data.corpus import chinese, english
 
 
-def sets(texts: list[str], language: str) -> list[set[int]]:
+def sets(texts: list[str]) -> list[set[int]]:
     """The shingles of each text, one text at a time."""
-    return [set(shingles([text], [language])[0].tolist()) for text in texts]
+    return [set(shingles([text])[0].tolist()) for text in texts]
 
 
 def true_jaccard(a: set[int], b: set[int]) -> float:
@@ -45,15 +45,35 @@ def edited(text: str, share: float, seed: int) -> str:
     return "".join(chars)
 
 
+def keys(texts: list[str]) -> list[list[int]]:
+    """The key of each text."""
+    return [keys_of([text]).of(0).tolist() for text in texts]
+
+
 def test_keys_see_through_punctuation_case_width_and_script() -> None:
-    texts = ["國家ＡＢＣ、１２３。", "国家 abc 123", "国-家-a-B-c-1-2-3！", "国家abc124", "，。！", "，。？"]
-    hashes = [tuple(row) for row in whole_hashes(keys_of([text * 3 for text in texts])).tolist()]
-    assert hashes[0] == hashes[1] == hashes[2] and len(set(hashes)) == 4  # without letters, texts are what they are
+    one, *others = keys(["國家ＡＢＣ、１２３。", "国家 abc 123", "国家-a-B-c，123！", "国家abc124"])
+    assert others[:2] == [one, one] and others[2] != one
 
 
-def test_keys_see_through_script_by_phrase_not_by_character() -> None:
+@pytest.mark.parametrize(("a", "b"), [
+    ("每次服用1.5毫克，每日三次", "每次服用15毫克，每日三次"), ("温度为-15摄氏度", "温度为15摄氏度"), ("x > 5", "x < 5"),
+    ("计算得到 12 + 30 = 42", "计算得到 12 - 30 = 42"), ("503 × 8", "5038"), ("86+79", "8679"), ("增长50%", "增长50"),
+])  # fmt: skip
+def test_numbers_with_other_signs_are_other_texts(a: str, b: str) -> None:
+    assert len({tuple(key) for key in keys([a, b])}) == 2
+    assert len({tuple(row) for row in whole_hashes([a, b]).tolist()}) == 2
+
+
+def test_exact_means_all_but_white_space_width_case_and_script() -> None:
+    same = ["國家發展 ABC，１２３。", "国家发展abc，123。", "国家\n发展Ａbc ， 123 。"]
+    assert len({tuple(row) for row in whole_hashes(same).tolist()}) == 1
+    other = ["国家发展abc,123。", "国家发展abc，123", "a=[1,2,3]; b=a[1]", "a=(1,2,3); b=a(1)", "，。！", "，。？", ""]
+    assert len({tuple(row) for row in whole_hashes([*same, *other]).tolist()}) == 8
+
+
+def test_script_is_seen_through_by_phrase_not_by_character() -> None:
     texts = ["這個計畫對學生有很大的幫助，請大家提出意見。", "这个计划对学生有很大的帮助，请大家提出意见。"]
-    a, b = whole_hashes(keys_of(texts)).tolist()
+    a, b = whole_hashes(texts).tolist()
     assert a == b and keys_of(texts).of(1).tolist() == keys_of(texts[1:]).codes.tolist()
 
 
@@ -65,29 +85,29 @@ def test_keys_do_not_depend_on_the_texts_beside_them() -> None:
     words, ends = words_of(texts)
     alone = [words_of([text])[0].tolist() for text in texts]
     assert [part.tolist() for part in np.split(words, ends[:-1])] == alone
-    hashes, ends = shingles(texts, ["zh", "en", "zh", "zh", "zh", "zh"])
+    hashes, ends = shingles(texts)
     assert len(ends) == len(texts) and ends[-1] == len(hashes)
-    for i, language in ((0, "zh"), (1, "en"), (5, "zh")):
-        start = 0 if i == 0 else int(ends[i - 1])
-        assert hashes[start : ends[i]].tolist() == shingles([texts[i]], [language])[0].tolist()
+    for i, part in enumerate(np.split(hashes, ends[:-1])):
+        assert part.tolist() == shingles([texts[i]])[0].tolist()
+    assert whole_hashes(texts).tolist() == [whole_hashes([text])[0].tolist() for text in texts]
 
 
 def test_a_placeholders_tag_does_not_make_another_text() -> None:
-    a, b = (whole_hashes(keys_of([f"张三的电话是[手机:{tag}]，请联系。"])).tolist() for tag in ("3fa1", "09bc"))
+    a, b = (whole_hashes([f"张三的电话是[手机:{tag}]，请联系。"]).tolist() for tag in ("3fa1", "09bc"))
     assert a == b
 
 
 def test_shingles_are_characters_in_chinese_and_words_in_english() -> None:
-    assert len(shingles(["一二三四五六七"], ["zh"])[0]) == 7 - CHARACTERS + 1
-    assert len(shingles(["one two, three four-five"], ["en"])[0]) == 5 - WORDS + 1
+    assert len(shingles(["一二三四五六七"])[0]) == 7 - CHARACTERS + 1
+    assert len(shingles(["one two, three four-five"])[0]) == 5 - WORDS + 1
+    assert len(words_of(["规定Anna has 31 apples"])[0]) == 5  # scripts part words
 
 
 @pytest.mark.parametrize("signer", [signatures, signatures_numpy])
 def test_signatures_estimate_the_true_similarity(signer: near.Signer) -> None:
     base = chinese(7, 40)
     texts = [base, *(edited(base, share, i) for i, share in enumerate((0.01, 0.03, 0.06, 0.15)))]
-    hashes, ends = shingles(texts, ["zh"] * len(texts))
-    signed, truth = signer(hashes, ends), sets(texts, "zh")
+    signed, truth = signer(*shingles(texts)), sets(texts)
     assert signed.shape == (5, PERMUTATIONS) and signed.dtype == np.uint32
     for i in range(1, 5):
         estimate = float((signed[0] == signed[i]).mean())
@@ -97,13 +117,13 @@ def test_signatures_estimate_the_true_similarity(signer: near.Signer) -> None:
 def test_datasketch_agrees_on_the_estimate() -> None:
     datasketch = pytest.importorskip("datasketch")
     texts = [chinese(7, 40), edited(chinese(7, 40), 0.03, 1)]
-    both = sets(texts, "zh")
+    both = sets(texts)
     theirs = []
     for one in both:
         m = datasketch.MinHash(num_perm=PERMUTATIONS)
         m.update_batch([value.to_bytes(8, "little") for value in one])
         theirs.append(m)
-    signed = signatures(*shingles(texts, ["zh", "zh"]))
+    signed = signatures(*shingles(texts))
     assert abs(theirs[0].jaccard(theirs[1]) - float((signed[0] == signed[1]).mean())) < 0.2
 
 
@@ -172,7 +192,7 @@ TEXTS = st.lists(st.sampled_from(["", "甲" * 40, "乙" * 40, "x" * 120, "short"
 @given(TEXTS, st.data())
 def test_cutting_takes_exactly_the_numbered_units(text: str, data: st.DataObject) -> None:
     units = units_of(text, True, True)
-    chosen = {number for _, number, _ in units if data.draw(st.booleans())}
+    chosen = {unit.number for unit in units if data.draw(st.booleans())}
     left = without_units(text, chosen)
     if not chosen:
         assert left == text.strip("\n")
@@ -181,24 +201,26 @@ def test_cutting_takes_exactly_the_numbered_units(text: str, data: st.DataObject
         expected = [line for i, line in enumerate(text.split("\n")) if i not in lines and line.strip()]
         assert [line for line in left.split("\n") if line.strip()] == expected
     assert len(left) <= len(text)
+    for unit in units:
+        assert len(text[unit.start : unit.start + unit.chars].strip().encode()) >= LINE_BYTES
 
 
 def test_paragraphs_are_runs_between_blank_lines_or_single_lines() -> None:
     wrapped = (
         "a line that goes on\n" * 6 + "\n" + "another paragraph that is long enough to be compared with others " * 2
     )
-    assert [n for _, n, _ in units_of(wrapped, True, False)] == [0, 1]
+    assert [unit.number for unit in units_of(wrapped, True, False)] == [0, 1]
     flat = "\n".join(chinese(i, 3) for i in range(3))
-    assert [n for _, n, _ in units_of(flat, True, False)] == [0, 1, 2]
+    assert [unit.number for unit in units_of(flat, True, False)] == [0, 1, 2]
     assert units_of("短\n短", True, True) == []
 
 
 def test_similarity_reads_each_text_once(tmp_path: Path) -> None:
     read: list[int] = []
 
-    def text_of(place: int) -> tuple[str, str]:
+    def text_of(place: int) -> str:
         read.append(place)
-        return chinese(place // 2), "zh"
+        return chinese(place // 2)
 
     similarity = near.Similarity(text_of)
     assert similarity(2, 3) == 1.0 and similarity(2, 4) < 0.5 and similarity(3, 4) < 0.5

@@ -56,8 +56,9 @@ def test_how_the_work_is_cut_does_not_matter(
 ) -> None:
     monkeypatch.setattr("firesteel.data.flow.reading.BLOCK_CHARS", 9000)
     monkeypatch.setattr("firesteel.data.read.source.UNIT_BYTES", 30_000)  # cuts the file of records, too
-    monkeypatch.setattr("firesteel.data.organise.KEYS_AT_ONCE", 50)
+    monkeypatch.setattr("firesteel.data.flow.duplicates.KEYS_AT_ONCE", 50)
     monkeypatch.setattr("firesteel.data.organise.BLOCKS_AT_ONCE", 2)
+    monkeypatch.setattr("firesteel.data.flow.duplicates.BLOCKS_AT_ONCE", 2)
     monkeypatch.setattr("firesteel.data.flow.intake.LINES_AT_ONCE", 30)
     monkeypatch.setattr("firesteel.data.flow.writing.PART_BYTES", 20_000)
     run(tmp_path / "out", sources)
@@ -167,3 +168,42 @@ def test_a_seeded_choice_of_a_source(tmp_path: Path) -> None:
         "found": 51,
         "read": 20,
     }
+
+
+def kept_texts(out: Path) -> list[str]:
+    """All texts that are kept."""
+    return [record["text"] for split in ("train", "heldout") for record in read_documents(out, split)]  # type: ignore[arg-type]
+
+
+def test_a_line_within_a_paragraph_is_not_counted_twice(tmp_path: Path) -> None:
+    shared = "\n".join(chinese(i, 1) for i in range(12))
+    own = [chinese(500 + i, 2) for i in range(8)]
+    write(tmp_path / "docs", {"a.txt": shared, "b.txt": shared + "\n" + "\n".join(own), "c.txt": chinese(9, 9)})
+    chosen = {"duplicates": ("paragraph", "line"), "min_chars": 100, "boilerplate": 0.0, "rules": ()}
+    run(tmp_path / "out", (str(tmp_path / "docs"),), **chosen)
+    assert "\n".join(own) in kept_texts(tmp_path / "out")
+
+
+def test_what_a_document_shared_is_not_lost_when_the_document_goes(tmp_path: Path) -> None:
+    first, shared, rest = chinese(1, 12), chinese(2, 5)[:190], chinese(3, 30)
+    question = chinese(4, 6)
+    texts = {"0.txt": f"{first}\n{question}", "a.txt": f"{shared}\n{question}", "b.txt": f"{shared}\n{rest}"}
+    write(tmp_path / "docs", texts)
+    run(tmp_path / "out", (str(tmp_path / "docs"),), min_chars=200, duplicates=("paragraph",), boilerplate=0.0)
+    assert sum(shared in text for text in kept_texts(tmp_path / "out")) == 1
+
+
+def test_no_survivor_is_similar_to_another_even_in_a_wide_cluster(tmp_path: Path) -> None:
+    from firesteel.data.dedup.keys import shingles
+    from firesteel.data.dedup.near import jaccard
+    from tests.data.test_dedup import edited
+
+    base = chinese(1, 40)
+    texts = {f"{i:02}.txt": edited(base, 0.012 * (i % 4), i) for i in range(60)}
+    write(tmp_path / "docs", texts | {"z.txt": chinese(2, 40)})
+    run(tmp_path / "out", (str(tmp_path / "docs"),), duplicates=("document", "near"), rules=(), boilerplate=0.0)
+    import numpy as np
+
+    sets = [np.unique(shingles([text])[0]) for text in kept_texts(tmp_path / "out")]
+    assert 2 <= len(sets) < 40
+    assert all(jaccard(a, b) < 0.8 for i, a in enumerate(sets) for b in sets[:i])

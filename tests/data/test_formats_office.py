@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from firesteel.data.read.layout import joined
+from firesteel.data.read.layout import Line, joined, paragraphs
 from tests.data.corpus import chinese
 from tests.data.samples import (
     CJK_FONT,
@@ -190,3 +190,29 @@ def test_entities_of_xml_are_not_expanded() -> None:
         {"word/document.xml": f"{bomb}<w:document {W}><w:body><w:p>{run('甲&b;&f;')}</w:p></w:body></w:document>"}
     )
     assert whole(read("a.docx", raw)) == "甲"
+
+
+def test_heads_of_a_file_of_two_pages_go_too() -> None:
+    pages = [f"内部资料 注意保密\n{wrapped(chinese(i, 3), 28)}\n第 {i} 页 共 2 页" for i in (1, 2)]
+    assert whole(read("a.pdf", pdf(*pages))).replace("\n", "") == chinese(1, 3) + chinese(2, 3)
+
+
+def test_a_wrapped_line_that_begins_with_the_number_of_an_item_goes_on() -> None:
+    page = [
+        Line("有下列情形的，可以按照本办法第二十三条", 0, 200, 10),
+        Line("第一项的规定处理。", 0, 90, 10),
+        Line("第二条 施行。", 0, 70, 10),
+    ]
+    assert paragraphs([page]) == "有下列情形的，可以按照本办法第二十三条第一项的规定处理。\n第二条 施行。"
+
+
+def test_lines_wrap_inside_their_column() -> None:
+    first, second = chinese(1, 3)[:72], chinese(2, 3)[:72]
+    columns = [
+        Line(line, left, left + 10.0 * len(line), 10)
+        for text, left in ((first, 50.4), (second, 303.6))
+        for line in wrapped(text, 20).split("\n")
+    ]
+    assert paragraphs([columns]) == f"{first}\n{second}"
+    cells = [Line(f"项目{chr(65 + i)}", left, left + 30, 10) for left in (50, 303) for i in range(10)]
+    assert paragraphs([cells]).count("\n") == 19

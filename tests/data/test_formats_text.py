@@ -151,3 +151,8 @@ def test_compressed_files_are_read_by_content_and_bombs_refused() -> None:
     assert whole(read("a.txt.gz", raw)) == whole(read("a.txt", gzip.compress(raw))) == raw.decode()
     assert FIRST in whole(read("a.html", gzip.compress(html())))
     assert "200 times" in only_error(read("a.txt.gz", gzip.compress(b"a" * (30 << 20))))
+
+
+def test_a_page_that_names_its_encoding_is_read_despite_stray_bytes() -> None:
+    page = f'<html><head><meta charset="gb2312"></head><body><p>{FIRST}</p>'.encode("gb18030")
+    assert FIRST in whole(read("a.html", page + b"\xff\x80</body></html>"))

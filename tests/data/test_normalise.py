@@ -159,3 +159,14 @@ def test_han_in_a_text_of_another_language_keeps_its_script() -> None:
     text = "Tokyo (東京) is the capital of Japan and one of its largest cities, with many universities (大學)."
     assert normalise(text)[0] == text
     assert normalise("東京是日本的首都（Tokyo），這裡有很多大學。")[0] == "东京是日本的首都（Tokyo），这里有很多大学。"
+
+
+INDENTED = {
+    "\u00a0\u00a0\u00a0\u00a0第一条": "第一条", "\u2003\u2003为了": "为了", " \u00a0 （一）": "（一）", "\u3000\u3000if": "if",
+    "\u00a0\u00a0\u00a0\u00a0return x": "    return x", "    第一条": "    第一条",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", INDENTED)
+def test_indents_of_prose_go_and_those_of_programs_stay(text: str) -> None:
+    assert normalise("甲乙\n" + text)[0] == "甲乙\n" + INDENTED[text]

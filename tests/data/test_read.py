@@ -202,3 +202,18 @@ def test_garbage_in_every_format_never_crashes(tmp_path: Path) -> None:
         (tmp_path / f"{i}{suffixes[i % len(suffixes)]}").write_bytes(raw)
     for item in read(tmp_path):
         assert isinstance(item, Document) or item.value
+
+
+def test_names_in_another_encoding_are_read_and_have_ids_of_their_own(tmp_path: Path) -> None:
+    for raw in (b"\xb1\xa8.txt", b"\xb2\xa9.txt", b"\xff\xff.txt"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + raw)).write_text(raw.hex())
+    items = [item for item in read(tmp_path) if isinstance(item, Document)]
+    assert len({item.id for item in items}) == 3
+    assert {item.source.split("/")[1] for item in items} == {"报.txt", "博.txt", "\\xff\\xff.txt"}
+
+
+def test_labels_are_unique_and_hold_no_personal_data(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in ("b1/x", "b2/x", "b3/x#2", "b4/x", "病人13800138000")]
+    labels = [source.label for source in sources_of(DataSettings(sources=tuple(names)))]
+    assert labels == ["x", "x#2", "x#2#2", "x#3", "病人[手机]"]
+    assert sources_of(DataSettings(sources=(names[-1],), redact=False))[0].label == "病人13800138000"

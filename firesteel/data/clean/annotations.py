@@ -1,7 +1,8 @@
 """Reading aids inside Chinese text: pinyin and zhuyin in brackets or lines of their own, and `<ruby>` mark-up.
 
 A bracket goes only if pypinyin lists that reading for the characters before it: 行（xíng） goes, 我（me） stays. Without
-tone marks, what is also an English word, an abbreviation or a unit stays: 和(he), 米(mi), 人工智能(ai).
+tone marks, what is also an English word, an abbreviation or a unit stays: 和(he), 米(mi), 人工智能(ai); it goes in a text
+that is annotated in this way throughout.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ _ZHUYIN = "\u3105-\u312fˊˇˋ˙"
 _LABEL = "(?:汉语拼音|拼音|注音|读音|读作|音|读|念)?[:： ]?"
 # One character class up to the closing bracket: what is inside is judged afterwards, so that no input makes this slow.
 _BRACKET = re.compile(
-    rf"[(（\[［【〔](?<=[{HAN}].){_LABEL}([{_LETTERS}0-5{_ZHUYIN}\s'’·•:，,、/／;；-]{{1,80}})[)）\]］】〕]"
+    rf"[(（\[［【〔](?<=[{HAN}》 ].){_LABEL}([{_LETTERS}0-5{_ZHUYIN}\s'’·•:，,、/／;；-]{{1,80}})[)）\]］】〕]"
 )
-_BEFORE = re.compile(f"[{HAN}]{{1,16}}$")
+_BEFORE = re.compile(f"([{HAN}]{{1,16}})(》? ?)$")
 _ALTERNATIVES = re.compile(r"[，,、/／;；]")
 _TONE = re.compile(rf"[{TONED}{_ZHUYIN}\u0300\u0301\u0304\u0306\u030c\u0308]|[a-z][1-5]", re.I)
 _TONED = re.compile(rf"[{TONED}{_ZHUYIN}\u0304\u030c]")
@@ -27,6 +28,7 @@ _RUBY = re.compile(r"</?(?:ruby|rb|rtc)(?:\s[^<>]{0,99})?>", re.I)
 _HAN = re.compile(f"[{HAN}]")
 _PINYIN_LINE = re.compile(rf"^[{_LETTERS}0-5{_ZHUYIN} \t'’·•，。！？；：、,.!?;:“”\"()（）《》-]{{2,600}}$", re.M)
 _NOT_SPELLING = re.compile(rf"[^{_LETTERS}0-5{_ZHUYIN}]+")
+ANNOTATED = 6  # different readings without tone marks: so many, and (he) after 和 is one more of them
 # Toneless spellings that are English words or units as well: no bracket with one of them goes without a tone mark.
 ENGLISH = frozenset(
     "ban bang bin can chi china change dan die ding fan fang fen gang gun ha hang he hen hum kung lie line long ma mama man "
@@ -46,19 +48,27 @@ def drop_ruby(text: str) -> tuple[str, int]:
 
 def drop_readings(text: str) -> tuple[str, int]:
     """The text without readings in brackets or on lines of their own that pypinyin confirms, and how many went."""
-    count = 0
-
-    def judge(match: re.Match[str]) -> str:
-        nonlocal count
-        before = _BEFORE.search(match.string, max(0, match.start() - 16), match.start())
-        if not before or not _is_reading(before.group(), match.group(1).strip()):
-            return match.group()
-        count += 1
-        return ""
-
-    text = _BRACKET.sub(judge, text)
+    found, toneless = [], set()
+    for match in _BRACKET.finditer(text):
+        before = _BEFORE.search(text, max(0, match.start() - 18), match.start())
+        inside = match.group(1).strip()
+        if before and _is_reading(before.group(1), inside):
+            space = before.group(2).endswith(" ")
+            doubtful = _is_doubtful(inside)
+            if not doubtful and not _TONE.search(inside):
+                toneless.add(inside)
+            found.append((match.start() - space, match.end(), doubtful))
+    sure = len(toneless) >= ANNOTATED
+    spans = [(start, end) for start, end, doubtful in found if sure or not doubtful]
+    edges = [0, *(edge for span in spans for edge in span), len(text)]
+    text = "".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)) if spans else text
     text, lines = _drop_lines(text)
-    return text, count + lines
+    return text, len(spans) + lines
+
+
+def _is_doubtful(inside: str) -> bool:
+    """Whether a reading without tone marks is a word as well: he, me, you."""
+    return not _TONE.search(inside) and plain(inside) in ENGLISH
 
 
 def _is_reading(han: str, inside: str) -> bool:
@@ -66,8 +76,8 @@ def _is_reading(han: str, inside: str) -> bool:
     letters = SEPARATORS.sub("", inside)
     if not letters or (letters.isascii() and len(letters) == 1):
         return False  # （a） is a list label, even after 啊
-    if not _TONE.search(inside) and (inside != inside.lower() or plain(inside) in ENGLISH):
-        return False  # a name such as (Beijing), or a word
+    if not _TONE.search(inside) and inside != inside.lower():
+        return False  # a name such as (Beijing)
     if spells_end(han, _ALTERNATIVES.sub("", inside)):
         return True
     parts = [p for p in _ALTERNATIVES.split(inside) if p.strip()]

@@ -19,11 +19,12 @@ _ENTITY = re.compile(r"&(#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1
 _ABOUT_MARKUP = re.compile(r"实体|實體|转义|轉義|entit(?:y|ies)|escap|[`“「『‘\"']&[#\w]{1,9};[`”」』’\"']", re.I)
 _CP1252 = bytes(range(0x80, 0xA0)).decode("cp1252", errors="replace")  # what browsers make of &#128; to &#159;
 
-# C0 and C1 without \t \n, soft hyphen, zero-width space and BOM, bidi controls, word joiner, fillers, interlinear
+# C0 and C1 without \t \n (U+0085 where it was no line break), soft hyphen,
+# zero-width space and BOM, bidi controls, word joiner, fillers, interlinear
 # marks, tags, private use, lone surrogates and noncharacters. Zero-width (non-)joiners and variation selectors stay
 # where emoji and Indic scripts need them, so not after Han or CJK marks.
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
+    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f\U000f0000-\U0010ffff]"
     f"|(?<=[{HAN}\u3001-\u303f\uff00-\uff60])[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]+"
 )

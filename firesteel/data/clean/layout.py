@@ -6,7 +6,11 @@ import re
 
 from firesteel.data.han import HAN
 
-_INDENT = re.compile(r"^\u3000+", re.M)
+# No-break, en and em spaces too, as web pages indent with; not before Latin letters, which may be program text.
+_INDENT = re.compile(
+    rf"^(?:\u3000+|[ \t]{{0,40}}[\xa0\u2000-\u200a\u3000][ \t\xa0\u2000-\u200a\u3000]{{0,80}}(?=[0-9(（“‘《「『【〔①-⑳{HAN}]))",
+    re.M,
+)
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _BLANK = re.compile(r"\n{3,}")
 _CJK = f"{HAN}、。〈〉《》「」『』【】〔〕“”，！？：；（）"
@@ -33,7 +37,7 @@ _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
 
 
 def drop_indents(text: str) -> tuple[str, int]:
-    """The text without full-width spaces at the beginning of lines, and in how many lines they were."""
+    """The text without full-width or no-break spaces at the beginning of lines, and in how many lines they were."""
     return _INDENT.subn("", text)
 
 

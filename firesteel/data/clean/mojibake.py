@@ -46,6 +46,8 @@ _UTF8 = re.compile(
 )
 _NO_80 = re.compile(rb"([\xe2\xe3])" + _LOST + rb"([\x80-\xbf])")  # 80 is the byte that GBK lacks: E3 80 82 is 。
 _QUOTE = re.compile(rb"\xe2\x80[\x90-\xa6]|\xef\xbb\xbf")  # a quotation mark or BOM is worth a repair by itself
+_LATIN_UNIT = re.compile(_WHOLE_UNIT + rb"|[ -~]")
+FEW_HOLES = 0.04  # share of bytes: with more missing, what is left makes no sentences
 TRIES = 20  # units: bounds the work on text that is made to look damaged
 MIN_GAIN, MIN_SHARE, LOW_SHARE = 0.25, 0.5, 0.3  # measured: right tables score 0.6-0.95, wrong ones below 0.3
 
@@ -178,7 +180,17 @@ def _stretch(match: re.Match[str]) -> str:
     if all(b - a == 1 for a, b in zip(letters, letters[1:], strict=False)):
         return run  # a table of letters
     ways = LATIN_WAYS if _FOUR.search(run) else LATIN_WAYS[:1]  # two bytes a character prove little when they are few
-    return _best(run, 0.0, ways, depth=2) or run
+    return _best(run, 0.0, ways, depth=2) or _with_holes(run)
+
+
+def _with_holes(run: str) -> str:
+    """UTF-8 shown as Latin, less the bytes that Windows-1252 leaves open: read if few are lost, else marked as lost."""
+    units = _LATIN_UNIT.findall(_bytes(run))
+    text = b"".join(units).decode("utf-8")
+    left_out = 1 - len(text.encode("utf-8")) / len(_bytes(run))
+    if left_out > 0.25 or len(_HAN.findall(text)) < 4 or not _common(text) or plausible(text) < 0.75:
+        return run
+    return text if left_out < FEW_HOLES else "\ufffd\ufffd"
 
 
 def _parts(line: str) -> str:

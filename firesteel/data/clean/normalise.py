@@ -29,7 +29,8 @@ RARE = 2  # rare Han characters that make a text worth a look for the wrong enco
 MANY_RARE = 1 << 31  # the sign of that
 KEPT = (CLASSICAL, QUOTED)  # counters of what was not changed
 
-_BREAKS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# U+0085 beside Latin-1 characters is no line break but the middle or end of a UTF-8 sequence: å\x85¬ was 公.
+_BREAKS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\u2028\u2029]|(?<![\x80-\xff]{2})\x85(?<![\x80-\xff]\x85(?=[\x80-\xff]))")
 
 
 def _breaks(text: str) -> tuple[str, int]:

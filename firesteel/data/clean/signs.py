@@ -21,7 +21,7 @@ CLASSES = {
     "break": "\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029",
     "odd space": "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000",
     "space": " ",
-    "control": "\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f"
+    "control": "\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\xad\u061c\u200b-\u200f"
     "\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\ue000-\uf8ff",
     "astral": "\ud800-\udfff",
     "ampersand": "&＆",

@@ -21,6 +21,8 @@ AT_EDGE, ANYWHERE, NOTICE = 1, 2, 3
 _NOTICE = re.compile(
     "版权所有|如有侵权|侵权必究|侵权请|侵权联系|免责声明|转载请|转载须|不得转载|未经授权|未经许可|未经允许|未经书面|ICP备|ICP证|公网安备|网安备|备案号|许可证号|经营许可证|"
     "责任编辑|来源于网络|来自网络|文章来源|扫描二维码|扫码关注|长按识别|微信公众号|关注我们|关注公众号|点击阅读|阅读原文|上一篇|下一篇|返回顶部|返回首页|"
+    "站内搜索|设为首页|加入收藏|当前位置[：:]|所在位置[：:]|浏览次数|阅读次数|点击次数|点击数[：:]|浏览量[：:]|访问量[：:]|位访客|打印本页|关闭窗口|"
+    "打印(?:时间|日期)[：:]|导出时间[：:]|字体[：:]|字号[：:]|第\\s*\\d+\\s*页\\s*[,，/（(]?\\s*共\\s*\\d+\\s*页|[Pp]age\\s*\\d+\\s*of\\s*\\d+|"
     "分享到|仅代表作者|不代表本|仅供参考|保留所有权|保留一切权|统一社会信用代码|工商注册|注册号|违法和不良信息|举报电话|技术支持|"
     "All [Rr]ights [Rr]eserved|ALL RIGHTS RESERVED|Copyright|COPYRIGHT|copyright|©|Terms of |Privacy Policy|"
     "Powered by|Subscribe to |Disclaimer|DISCLAIMER|Confidential|CONFIDENTIAL"
@@ -32,6 +34,7 @@ _LETTERS = re.compile(r"[^\W\d_].*?[^\W\d_]")
 _HEADING = re.compile(
     r"#|第[一二三四五六七八九十百零〇\d]{1,5}[章节條条编編部分款篇回]|[（(]?[一二三四五六七八九十\d]{1,3}[、.．)）]"
 )
+_BLANK = re.compile(r"\n{3,}")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -49,7 +52,7 @@ def _key(line: str, edge: bool) -> int:
     if len(line) < 24 and _PAGE.fullmatch(line):
         return _hash(_DIGITS.sub("0", line), NOTICE)
     if _NOTICE.search(line):
-        return _hash(line, NOTICE)
+        return _hash(_DIGITS.sub("0", line), NOTICE)  # counters, dates and years differ from document to document
     if line[-1] in ":：" or (not edge and len(line) < 4) or _HEADING.match(line) or not _LETTERS.search(line):
         return 0
     return _hash(line, AT_EDGE if edge else ANYWHERE)
@@ -85,4 +88,6 @@ def without(text: str, boilerplate: frozenset[int]) -> tuple[str, int]:
         return text, 0
     lines = text.split("\n")
     kept = [line for line, key in zip(lines, keys_of(lines), strict=True) if key not in boilerplate]
-    return ("\n".join(kept).strip("\n"), len(lines) - len(kept)) if len(kept) < len(lines) else (text, 0)
+    if len(kept) == len(lines):
+        return text, 0
+    return _BLANK.sub("\n\n", "\n".join(kept)).strip("\n"), len(lines) - len(kept)

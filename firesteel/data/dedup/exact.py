@@ -6,6 +6,7 @@ Every block has sorted arrays of keys; a task takes one range of keys from all o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xxhash
@@ -30,25 +31,29 @@ def repeats(entries: np.ndarray, keys: Sequence[str], order: Sequence[str]) -> t
     return sort[again], sort[firsts[group[again]]]
 
 
-def units_of(text: str, paragraphs: bool, lines: bool) -> list[tuple[int, int, int]]:
-    """(key, number, characters) of the paragraphs and lines of a text that are long enough to be compared.
+class Unit(NamedTuple):
+    """A paragraph or line: the hash of its text, its number, where it begins, and how long it is."""
+
+    key: int
+    number: int  # of the paragraph, or LINE | that of the line
+    start: int
+    chars: int
+
+
+def units_of(text: str, paragraphs: bool, lines: bool) -> list[Unit]:
+    """The paragraphs and lines of a text that are long enough to be compared.
 
     A paragraph stands between blank lines; in a text without them every line is one.
     """
+    separator = "\n\n" if "\n\n" in text else "\n"
     out = []
-    if paragraphs:
-        for i, unit in enumerate(_paragraphs(text)):
-            if len(raw := unit.strip().encode("utf-8", "surrogatepass")) >= PARAGRAPH_BYTES:
-                out.append((xxhash.xxh3_64_intdigest(raw), i, len(unit)))
-    if lines:
-        for i, unit in enumerate(text.split("\n")):
-            if len(raw := unit.strip().encode("utf-8", "surrogatepass")) >= LINE_BYTES:
-                out.append((xxhash.xxh3_64_intdigest(raw, seed=1), i | LINE, len(unit)))
+    for wanted, by, least, mark in ((paragraphs, separator, PARAGRAPH_BYTES, 0), (lines, "\n", LINE_BYTES, LINE)):
+        start = 0
+        for i, unit in enumerate(text.split(by) if wanted else ()):
+            if len(raw := unit.strip().encode("utf-8", "surrogatepass")) >= least:
+                out.append(Unit(xxhash.xxh3_64_intdigest(raw, seed=mark), i | mark, start, len(unit)))
+            start += len(unit) + len(by)
     return out
-
-
-def _paragraphs(text: str) -> list[str]:
-    return text.split("\n\n" if "\n\n" in text else "\n")
 
 
 def without_units(text: str, numbers: set[int]) -> str:

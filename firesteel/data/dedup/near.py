@@ -7,7 +7,9 @@ small changes does not swallow a whole collection.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -15,15 +17,14 @@ from firesteel.data.dedup.keys import shingles
 from firesteel.data.dedup.minhash import PERMUTATIONS, Signer, band_keys, layout, signatures
 
 WINDOW = 4  # a document is compared with the first of its bucket and with so many before it
-CACHE = 4000  # sets of shingles held while pairs are verified
+CACHE = 8 << 20  # shingles held while pairs are verified
+ENOUGH = 8  # similar earlier documents that are noted for one; of the first of them one nearly always stays
 
 
-def bands_of(
-    texts: Sequence[str], languages: Sequence[str], threshold: float, sign: Signer = signatures
-) -> tuple[np.ndarray, np.ndarray]:
+def bands_of(texts: Sequence[str], threshold: float, sign: Signer = signatures) -> tuple[np.ndarray, np.ndarray]:
     """Band keys of texts, uint64 [K], and the text that each belongs to, int64 [K]; texts without a shingle have none."""
     bands, rows = layout(threshold)
-    hashes, ends = shingles(texts, languages)
+    hashes, ends = shingles(texts)
     long_enough = np.flatnonzero(np.diff(ends, prepend=0) > 0)
     signed = sign(hashes, ends[long_enough]) if len(long_enough) else np.empty((0, PERMUTATIONS), dtype=np.uint32)
     return band_keys(signed, bands, rows).ravel(), np.repeat(long_enough, bands)
@@ -57,24 +58,35 @@ def unique_pairs(both: np.ndarray) -> np.ndarray:
 
 
 class Similarity:
-    """True Jaccard similarity of documents' shingles; `text_of` fetches (text, language) of a place."""
+    """True Jaccard similarity of documents' shingles; `text_of` fetches the text of a place."""
 
-    def __init__(self, text_of: Callable[[int], tuple[str, str]]) -> None:
-        self._text_of = text_of
+    def __init__(self, text_of: Callable[[int], str]) -> None:
+        self._text_of, self._held = text_of, 0
         self._sets: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def _set(self, place: int) -> np.ndarray:
         if place in self._sets:
             self._sets.move_to_end(place)
         else:
-            text, language = self._text_of(place)
-            self._sets[place] = np.unique(shingles([text], [language])[0])
-            if len(self._sets) > CACHE:
-                self._sets.popitem(last=False)
+            self._sets[place] = found = np.unique(shingles([self._text_of(place)])[0])
+            self._held += len(found)
+            while self._held > CACHE and len(self._sets) > 2:
+                self._held -= len(self._sets.popitem(last=False)[1])
         return self._sets[place]
 
     def __call__(self, a: int, b: int) -> float:
         return jaccard(self._set(a), self._set(b))
+
+    def similar(self, both: np.ndarray, threshold: float) -> Iterator[tuple[int, int, float]]:
+        """(later, earlier, similarity) of the sorted pairs that are similar enough, at most ENOUGH for one document."""
+        for later, group in groupby(both.tolist(), key=itemgetter(0)):
+            found = 0
+            for _, earlier in group:
+                if (value := self(later, earlier)) >= threshold:
+                    yield later, earlier, value
+                    found += 1
+                    if found == ENOUGH:
+                        break
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:

@@ -25,7 +25,7 @@ from firesteel.data.store import json_line
 
 WHOLE = np.dtype([("key", "<u8"), ("rest", "<u8"), ("place", "<u8")])
 BAND = np.dtype([("key", "<u8"), ("place", "<u8")])
-UNIT = np.dtype([("key", "<u8"), ("place", "<u8"), ("number", "<u4"), ("chars", "<u4")])
+UNIT = np.dtype([("key", "<u8"), ("place", "<u8"), ("number", "<u4"), ("start", "<u4"), ("chars", "<u4")])
 RECORDS = "records.jsonl"
 SHIFT = 32  # a place is block << SHIFT | place in the block
 MASK = np.uint64((1 << SHIFT) - 1)
@@ -38,6 +38,9 @@ class Block:
     number: int
     folder: Path
     seen: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("number", "folder", "seen")}  # arrays do not travel
 
     def array(self, name: str, *, whole: bool = True) -> np.ndarray:
         """One of its arrays."""

@@ -17,7 +17,7 @@ from firesteel.core.config import DataSettings
 from firesteel.data.decontaminate import Contamination
 from firesteel.data.dedup import boilerplate
 from firesteel.data.dedup.exact import units_of
-from firesteel.data.dedup.keys import keys_of, whole_hashes
+from firesteel.data.dedup.keys import whole_hashes
 from firesteel.data.dedup.near import bands_of
 from firesteel.data.filters.judge import Judge
 from firesteel.data.filters.quality import QualityModel
@@ -175,16 +175,16 @@ def _write(
     wanted = task.settings.duplicates
     with tally.step("signatures", len(texts), chars) as step:
         wholes = np.empty(len(texts), dtype=WHOLE)
-        hashes = whole_hashes(keys_of(texts))
+        hashes = whole_hashes(texts)
         wholes["key"], wholes["rest"], wholes["place"] = hashes[:, 0], hashes[:, 1], full
-        keys, owners = bands_of(texts, languages, task.settings.near_duplicate) if "near" in wanted else _none()
+        keys, owners = bands_of(texts, task.settings.near_duplicate) if "near" in wanted else _none()
         bands = np.empty(len(keys), dtype=BAND)
         bands["key"], bands["place"] = keys, full[owners]
         step.documents_out += len(texts)
     found = [
-        (key, int(full[i]), number, size)
+        (unit.key, int(full[i]), unit.number, unit.start, unit.chars)
         for i, text in enumerate(texts)
-        for key, number, size in units_of(text, "paragraph" in wanted, "line" in wanted)
+        for unit in units_of(text, "paragraph" in wanted, "line" in wanted)
     ]
     save(
         folder, wholes=np.sort(wholes, order=("key", "rest", "place")), bands=np.sort(bands, order=("key", "place")),

@@ -19,7 +19,7 @@ from firesteel.data.flow.folder import between, building, load, save
 
 PAIR = np.dtype([("later", "<u8"), ("earlier", "<u8")])
 SIMILAR = np.dtype([("later", "<u8"), ("earlier", "<u8"), ("similarity", "<f8")])
-CUT = np.dtype([("place", "<u8"), ("number", "<u4"), ("chars", "<u4")])
+CUT = np.dtype([("place", "<u8"), ("number", "<u4"), ("start", "<u4"), ("chars", "<u4")])
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,8 @@ def exact(task: RangeTask) -> None:
 
 
 def candidates(task: RangeTask) -> None:
-    """Pairs that share a band, exact duplicates (`before`) apart: PAIRs by `later`."""
-    entries = _gather(task, "bands")
-    gone = _later(task.before)
-    if len(gone):
-        at = np.minimum(np.searchsorted(gone, entries["place"]), len(gone) - 1)
-        entries = entries[gone[at] != entries["place"]]
+    """Pairs that share a band, of documents that stand so far (verdicts in `before`): PAIRs by `later`."""
+    entries = _left(_gather(task, "bands"), task.before[0])
     found = pairs(entries["key"], entries["place"])
     found = found[_new(found[:, 0], task.blocks)]
     out = np.empty(len(found), dtype=PAIR)
@@ -78,8 +74,13 @@ def candidates(task: RangeTask) -> None:
         save(folder, pairs=out)
 
 
-def _later(folders: Sequence[Path]) -> np.ndarray:
-    return np.sort(np.concatenate([load(f, "pairs")["later"] for f in folders] or [np.empty(0, dtype=np.uint64)]))
+def _left(entries: np.ndarray, folder: Path) -> np.ndarray:
+    """The entries of documents without a verdict in a folder."""
+    gone = load(folder, "verdicts")["place"]
+    if not len(gone):
+        return entries
+    at = np.minimum(np.searchsorted(gone, entries["place"]), len(gone) - 1)
+    return np.asarray(entries[gone[at] != entries["place"]])
 
 
 def verify(task: RangeTask) -> None:
@@ -90,23 +91,15 @@ def verify(task: RangeTask) -> None:
     both = unique_pairs(np.stack([both["later"], both["earlier"]], axis=1))
     texts = {block.number: block for block in task.blocks}
 
-    def text_of(place: int) -> tuple[str, str]:
-        record = texts[place >> SHIFT].record(place)
-        return record["text"], str(record["meta"].get("lang", ""))
-
-    similarity = Similarity(text_of)
-    rows = [(a, b, value) for a, b in both.tolist() if (value := similarity(a, b)) >= task.threshold]
+    similarity = Similarity(lambda place: texts[place >> SHIFT].record(place)["text"])
+    rows = list(similarity.similar(both, task.threshold))
     with building(task.out) as folder:
         save(folder, similar=np.array(rows, dtype=SIMILAR))
 
 
 def repeated_units(task: RangeTask) -> None:
     """Paragraphs and lines that an earlier document (of those that stay) has, or the same one earlier: CUTs by place."""
-    entries = _gather(task, "units")
-    verdicts = load(task.before[0], "verdicts")["place"]
-    if len(verdicts):
-        at = np.minimum(np.searchsorted(verdicts, entries["place"]), len(verdicts) - 1)
-        entries = entries[verdicts[at] != entries["place"]]
+    entries = _left(_gather(task, "units"), task.before[0])
     again, _ = repeats(entries, ("key",), ("place", "number"))
     cut = entries[again]
     cut = cut[_new(cut["place"], task.blocks)]

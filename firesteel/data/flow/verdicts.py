@@ -20,22 +20,29 @@ def resolve(exact: Iterable[np.ndarray], similar: Iterable[np.ndarray]) -> np.nd
 
     `exact`: PAIRs, `similar`: SIMILARs in ascending order of `later` over all of them.
     """
-    rows: list[tuple[int, int, int, float]] = []
-    for found in exact:
-        rows += [(later, EXACT, earlier, 1.0) for later, earlier in found.tolist()]
-    gone = {row[0] for row in rows}
+    pieces = [_verdicts(found["later"], EXACT, found["earlier"], 1.0) for found in exact]
+    gone = {place for piece in pieces for place in piece["place"].tolist()}
     for found in similar:
-        for later, earlier, similarity in found.tolist():
+        chosen = []
+        for i, (later, earlier) in enumerate(zip(found["later"].tolist(), found["earlier"].tolist(), strict=True)):
             if later not in gone and earlier not in gone:
                 gone.add(later)
-                rows.append((later, NEAR, earlier, similarity))
-    return np.sort(np.array(rows, dtype=VERDICT), order="place")
+                chosen.append(i)
+        some = found[chosen]
+        pieces.append(_verdicts(some["later"], NEAR, some["earlier"], some["similarity"]))
+    return np.sort(np.concatenate([np.empty(0, dtype=VERDICT), *pieces]), order="place")
+
+
+def _verdicts(places: np.ndarray, kind: int, others: np.ndarray | int, values: np.ndarray | float) -> np.ndarray:
+    out = np.empty(len(places), dtype=VERDICT)
+    out["place"], out["kind"], out["other"], out["value"] = places, kind, others, values
+    return out
 
 
 def cuts_by_block(blocks: Sequence[Block], folders: Sequence[Path], out: Path, least: int) -> np.ndarray:
     """Write each block's CUTs to `out/NUMBER.npy`; VERDICTs for documents of which fewer than `least` characters stay."""
     arrays = [load(folder, "cuts", whole=False) for folder in folders]
-    emptied: list[tuple[int, int, int, float]] = []
+    emptied: list[np.ndarray] = []
     with building(out) as folder:
         for block in blocks:
             low = block.number << SHIFT
@@ -44,12 +51,22 @@ def cuts_by_block(blocks: Sequence[Block], folders: Sequence[Path], out: Path, l
                 continue
             cuts = np.sort(np.concatenate(found), order=("place", "number"))
             save(folder, **{str(block.number): cuts})
-            places, at = np.unique(cuts["place"], return_inverse=True)
-            lost = np.bincount(at, weights=cuts["chars"])
+            places, first = np.unique(cuts["place"], return_index=True)
+            lost = np.array([_lost(own) for own in np.split(cuts, first[1:])])
             chars = block.array("chars")[block.rows(places)]
-            for i in np.flatnonzero(chars - lost < least).tolist():
-                emptied.append((int(places[i]), EMPTIED, 0, round(min(1.0, lost[i] / chars[i]), 4)))
-    return np.array(emptied, dtype=VERDICT)
+            few = np.flatnonzero(chars - lost < least)
+            emptied.append(_verdicts(places[few], EMPTIED, 0, np.minimum(1.0, lost[few] / chars[few])))
+    return np.concatenate([np.empty(0, dtype=VERDICT), *emptied])
+
+
+def _lost(cuts: np.ndarray) -> int:
+    """Characters that one document's cuts take: a line within a paragraph that goes counts once."""
+    spans = sorted(zip(cuts["start"].tolist(), cuts["chars"].tolist(), strict=True))
+    lost, end = 0, 0
+    for start, chars in spans:
+        lost += max(0, start + chars - max(start, end))
+        end = max(end, start + chars)
+    return lost
 
 
 def standing(block: Block, verdicts: np.ndarray) -> np.ndarray:

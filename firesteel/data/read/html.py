@@ -22,6 +22,7 @@ CLOSED_BY_OTHERS = frozenset(
     "area base br col embed hr img input link meta param source track wbr p li td th tr dt dd option tbody thead tfoot".split()
 )
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})")
+STRAY = 0.005  # share of characters that may be bad in a page that names its encoding
 SHORT, SHARE = 200, 0.25  # main text under both, in characters and of the page's text, is taken for a failure
 
 
@@ -66,7 +67,24 @@ def decode_page(raw: bytes, charset: str = "") -> str:
                 continue
             if "\0" not in text and "\x1b" not in text:
                 return text
-    return decode_bytes(raw)
+    else:
+        name = ""
+    try:
+        return decode_bytes(raw)
+    except UndecodableError:
+        if name and (text := _with_stray_bytes(raw, CHARSETS.get(name, name))):
+            return text
+        raise
+
+
+def _with_stray_bytes(raw: bytes, codec: str) -> str:
+    """The page in the encoding that it names with U+FFFD for bad bytes, as browsers show it; `` if they are many."""
+    try:
+        text = raw.decode(codec, "replace")
+    except (UnicodeError, LookupError, ValueError):
+        return ""
+    few = text.count("\ufffd") <= max(2, STRAY * len(text))
+    return text if few and not text.isascii() and "\0" not in text and "\x1b" not in text else ""
 
 
 def page_text(page: str, main: bool = True) -> tuple[str, str]:

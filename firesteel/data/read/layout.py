@@ -19,6 +19,8 @@ STARTS = re.compile(  # how items and headings begin
 )
 ENDS = tuple("。！？；：.!?;:…”」』》")
 FULL = 0.85  # of the usual width: a line so long went on to the next because there was no more room
+CITED = re.compile(r"\s*第[〇零一二三四五六七八九十百千\d]{1,7}[章节条款项编]")  # wraps as in 本法第九条 / 第一项规定
+GUTTER = 0.3  # share of a page's lines that must stand on each side of the gap between two columns
 INDENT = 1.2  # characters by which the first line of a paragraph stands in
 REPEATED = 0.5  # share of the pages on which a running head stands
 
@@ -41,8 +43,9 @@ def paragraphs(pages: Sequence[Sequence[Line]]) -> str:
     edges = (0.0, 0.0)
     for page in pages:
         lines = _without_furniture(page, heads)
-        here = _edges(lines)
+        columns = _columns(lines)
         for line in lines:
+            here = columns[1] if line.left + 1 >= columns[1][0] else columns[0]  # edges are rounded
             if last is not None and _continues(last, line, edges, here):
                 out[-1] = joined(out[-1], line.text.strip())
             else:
@@ -77,6 +80,19 @@ def _width(text: str) -> int:
     return sum(2 if _wide(c) else 1 for c in text)
 
 
+def _columns(lines: Sequence[Line]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The edges of a page's left and right column; twice the same where there is one column."""
+    if lines and all(line.right for line in lines):
+        middle = (min(line.left for line in lines) + max(line.right for line in lines)) / 2
+        left = [line for line in lines if line.right <= middle + line.height]
+        right = [line for line in lines if line.left >= middle - line.height]
+        few = min(len(left), len(right))
+        # Short lines on both sides are a table, not columns.
+        if few >= max(4, GUTTER * len(lines)) and _width("".join(line.text for line in right)) >= 16 * len(right):
+            return _edges(left), _edges(right)
+    return (_edges(lines),) * 2
+
+
 def _edges(lines: Sequence[Line]) -> tuple[float, float]:
     """The usual left and right edge of a page's lines; where unknown, 0 and the width of a long line in columns."""
     if not lines:
@@ -96,7 +112,8 @@ def _continues(last: Line, line: Line, before: tuple[float, float], here: tuple[
         return False
     if last.text.rstrip().endswith(HYPHENS):
         return True
-    if STARTS.match(line.text):
+    ended = last.text.rstrip().endswith(ENDS)
+    if STARTS.match(line.text) and (ended or not last.right or not CITED.match(line.text)):
         return False
     if last.right and line.right:
         room = before[1] - before[0]
@@ -110,7 +127,7 @@ def _continues(last: Line, line: Line, before: tuple[float, float], here: tuple[
     if not full or indented:
         return False
     # A sentence may end where a line does; without an indent to tell, a long line is taken to go on.
-    return not last.text.rstrip().endswith(ENDS) or bool(last.right)
+    return not ended or bool(last.right)
 
 
 def _without_furniture(page: Sequence[Line], heads: frozenset[str]) -> list[Line]:
@@ -138,7 +155,11 @@ def _may_be_head(text: str) -> bool:
 def _running_heads(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
     """First and last lines that stand on most pages, numbers aside."""
     counts: Counter[str] = Counter()
-    for page in pages:
+    always: set[str] = set()  # of a short file, what stands on every page
+    for i, page in enumerate(pages):
         lines = [line.text.strip() for line in page if line.text.strip()]
-        counts.update({_shape(text) for text in (*lines[:2], *lines[-2:]) if _may_be_head(text)})
-    return frozenset(shape for shape, n in counts.items() if n >= 4 and n > REPEATED * len(pages))
+        here = {_shape(text) for text in (*lines[:2], *lines[-2:]) if _may_be_head(text)}
+        counts.update(here)
+        always = here if i == 0 else always & here
+    usual = {shape for shape, n in counts.items() if n >= 4 and n > REPEATED * len(pages)}
+    return frozenset(usual | always if len(pages) > 1 else usual)

