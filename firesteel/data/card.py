@@ -88,7 +88,8 @@ def _rules(settings: DataSettings, stats: Mapping[str, Any]) -> str:
         f"rule sets {', '.join(settings.rules) or 'none'} 规则集",
         f"duplicates that are dropped: {', '.join(settings.duplicates) or 'none'} 去重",
         f"near duplicate from similarity {settings.near_duplicate} 近似重复",
-        f"boilerplate: lines in {settings.boilerplate:.0%} of a source's documents 样板行",
+        f"boilerplate: lines in {settings.boilerplate:.0%} of a source's documents 样板行" if settings.boilerplate else
+        "boilerplate lines stay 样板行保留",
     )  # fmt: skip
     rows = (row[:-1] for row in rule_rows(settings))
     heads = (

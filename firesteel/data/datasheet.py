@@ -28,7 +28,8 @@ def write_datasheet(folder: Path, settings: DataSettings, stats: Mapping[str, An
     gone = sum(stats["dropped"].values())
     samples = {name: [record for _, record in held] for name, held in tally.samples.items()}
     page = environment.get_template(TEMPLATE).render(
-        style=style(), stats=stats, gone=gone, tiles=_tiles(stats, gone), sources=_sources(stats), languages=_languages(stats),
+        style=style(), stats=stats, gone=gone, tiles=_tiles(stats, gone, settings.redact), sources=_sources(stats),
+        languages=_languages(stats),
         lengths=[(language, _bars(counts)) for language, counts in stats["lengths"].items()],
         dropped=_bars(dict(sorted(stats["dropped"].items(), key=lambda one: -one[1])), stats["in"], "drop"),
         dropped_samples=[(rule, samples[f"dropped: {rule}"]) for rule in stats["dropped"] if f"dropped: {rule}" in samples],
@@ -48,14 +49,19 @@ def _number(value: float) -> str:
     return f"{value:,}"
 
 
-def _tiles(stats: Mapping[str, Any], gone: int) -> list[tuple[str, str, str, str]]:
+def _tiles(stats: Mapping[str, Any], gone: int, redact: bool) -> list[tuple[str, str, str, str]]:
     read = max(1, stats["in"])
     return [
-        ("kept for training", "用于训练", f"{stats['kept_mb']:,.1f} MB", f"{stats['kept']:,}"),
-        ("held out", "留作检验", f"{stats['heldout_mb']:,.1f} MB", f"{stats['heldout']:,}"),
+        ("kept for training", "用于训练", _size(stats["kept_mb"]), f"{stats['kept']:,}"),
+        ("held out", "留作检验", _size(stats["heldout_mb"]), f"{stats['heldout']:,}"),
         ("dropped", "剔除", f"{100 * gone / read:.1f} %", f"{gone:,}"),
-        ("personal data replaced", "替换的个人信息", _number(sum(stats["personal_data"].values())), ""),
-    ]
+        ("personal data", "个人信息", _number(sum(stats["personal_data"].values())), "replaced 处已替换")
+        if redact else ("personal data", "个人信息", "–", "not looked for 未处理"),
+    ]  # fmt: skip
+
+
+def _size(mb: float) -> str:
+    return f"{mb:,.1f} MB" if mb >= 1 else f"{1000 * mb:,.0f} kB"
 
 
 def _bar(share: float, look: str = "") -> Markup:

@@ -184,6 +184,16 @@ def test_a_line_within_a_paragraph_is_not_counted_twice(tmp_path: Path) -> None:
     assert "\n".join(own) in kept_texts(tmp_path / "out")
 
 
+def test_nothing_is_kept_of_which_only_a_heading_is_left(tmp_path: Path) -> None:
+    shared = [chinese(i, 3) for i in range(10)]
+    texts = {"a.txt": "\n\n".join(shared), "b.txt": "\n\n".join(["通知", *shared[::-1]]), "c.txt": chinese(99, 9)}
+    write(tmp_path / "docs", texts)
+    run(tmp_path / "out", (str(tmp_path / "docs"),), duplicates=("paragraph",), boilerplate=0.0)
+    assert min(map(len, kept_texts(tmp_path / "out"))) > 10 and len(kept_texts(tmp_path / "out")) == 2
+    (record,) = read_documents(tmp_path / "out", "dropped")
+    assert record["rule"] == "duplicate paragraphs" and record["value"] > 0.9
+
+
 def test_what_a_document_shared_is_not_lost_when_the_document_goes(tmp_path: Path) -> None:
     first, shared, rest = chinese(1, 12), chinese(2, 5)[:190], chinese(3, 30)
     question = chinese(4, 6)

@@ -222,3 +222,26 @@ def test_a_changed_artefact_is_noticed(tmp_path: Path, sources: tuple[str, ...],
 def test_reading_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="no documents here"):
         list(read_documents(tmp_path))
+
+
+def test_the_datasheet_shows_counts_rules_and_samples_and_escapes_what_it_shows(
+    tmp_path: Path, sources: tuple[str, ...]
+) -> None:
+    evil = write_lines(
+        tmp_path / "evil.jsonl", [{"text": "<script>alert(1)</script>" + chinese(77, 30), "licence": "<b>"}]
+    )
+    stats = run(tmp_path / "out", (*sources, str(evil)))
+    page = (tmp_path / "out/datasheet.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "<b>" not in page and "default-src &#39;none&#39;" not in page
+    for text in (
+        "exact duplicate",
+        "near duplicate",
+        "firesteel.zh.stop_words",
+        "Samples of",
+        "trains",
+        "records.jsonl.zst",
+    ):
+        assert text in page
+    assert f"{stats['in']:,} documents were read" in page and not any(value in page for value in PRIVATE)
+    run(tmp_path / "raw", sources, redact=False)
+    assert "not looked for" in (tmp_path / "raw/datasheet.html").read_text(encoding="utf-8")

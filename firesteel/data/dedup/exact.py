@@ -37,7 +37,7 @@ class Unit(NamedTuple):
     key: int
     number: int  # of the paragraph, or LINE | that of the line
     start: int
-    chars: int
+    chars: int  # with the break behind it
 
 
 def units_of(text: str, paragraphs: bool, lines: bool) -> list[Unit]:
@@ -51,7 +51,7 @@ def units_of(text: str, paragraphs: bool, lines: bool) -> list[Unit]:
         start = 0
         for i, unit in enumerate(text.split(by) if wanted else ()):
             if len(raw := unit.strip().encode("utf-8", "surrogatepass")) >= least:
-                out.append(Unit(xxhash.xxh3_64_intdigest(raw, seed=mark), i | mark, start, len(unit)))
+                out.append(Unit(xxhash.xxh3_64_intdigest(raw, seed=mark), i | mark, start, len(unit) + len(by)))
             start += len(unit) + len(by)
     return out
 
