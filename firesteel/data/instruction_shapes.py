@@ -6,11 +6,14 @@ A mistake is a `Misfit` with the field's path and what was expected there; who r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from firesteel.core.chat_template import Message, Tool
 from firesteel.core.errors import nearest
+from firesteel.data.instruction_extras import check_beside, check_record, check_turn
+from firesteel.data.instruction_misfit import Misfit
 
 Record = Mapping[str, Any]
 Raw = dict[str, list[Message]]  # {"messages"} or {"prompt", "chosen", "rejected"}
@@ -20,43 +23,57 @@ ROLES = {  # every name of a role in use -> ours
     "model": "assistant", "chatgpt": "assistant", "bot": "assistant", "function_call": "assistant", "tool": "tool",
     "observation": "tool", "function": "tool", "function_response": "tool", "tool_response": "tool",
 }  # fmt: skip
+SYSTEM = ("system", "system_prompt")  # names of a system text beside the turns
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # names under which reasoning comes
-
-
-class Misfit(Exception):
-    """A mistake: at which field, and what it should be."""
-
-    def __init__(self, field: str, expected: str, found: object = None) -> None:
-        shown = "" if found is None else f", not {_short(found)}"
-        super().__init__(f"{field}: {expected}{shown}")
-
-
-def _short(value: object) -> str:
-    text = repr(value[:80] if isinstance(value, str | list | tuple) else value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def shaped(record: object) -> Raw:
     """A line's conversation or pair with OpenAI's names, not yet checked for sense. Raises Misfit."""
     if not isinstance(record, dict):
-        raise Misfit("line", "a JSON object was expected", record)
-    for keys, function in SHAPES:
-        if all(key in record for key in keys):
-            return function(record)
-    known = "messages; conversations; instruction, output; prompt, completion; prompt, chosen, rejected"
-    names = {name for keys, _ in SHAPES for name in keys}
-    near = next((f" ({nearest(k, names)})" for k in record if nearest(k, names).startswith("did you")), "")
-    raise Misfit("line", f"the keys of a known shape were expected: {known}{near}", ", ".join(record) or "{}")
+        more = " (a file that is one list of them is named .json)" if isinstance(record, list) else ""
+        raise Misfit("line", f"a JSON object was expected{more}", record)
+    filled = {key for key, value in record.items() if value is not None}  # tables turned into lines have empty columns
+    shape = _shape(filled) or _shape(record)
+    if shape is None:
+        raise Misfit(
+            "line", f"the keys of a known shape were expected: {KNOWN}{_near(record)}", ", ".join(record) or "{}"
+        )
+    keys, more_keys, function = shape
+    check_record(record)
+    raw = function(record)
+    used = {*keys, *more_keys}
+    if function is _preference:
+        name = _question(record)
+        used |= {name, "input", "history"} if name == "instruction" else {name}
+    check_beside(record, used, raw.values())
+    return raw
+
+
+def _shape(keys: Collection[str]) -> Shape | None:
+    return next((shape for shape in SHAPES if all(key in keys for key in shape[0])), None)
+
+
+def _near(record: Record) -> str:
+    """What a misspelt key may have meant, never a key that is there."""
+    names = {name for keys, more, _ in SHAPES for name in (*keys, *more)}
+    absent = names - record.keys()
+    for key in record.keys() - names:
+        if get_close_matches(key, absent, n=1, cutoff=0.6):
+            return f" (for {key!r} {nearest(key, absent)})"
+    return ""
 
 
 def tools_of(record: Record) -> list[Tool]:
     """The tools' schemas, each as {"type": "function", "function": {...}}; a list, or JSON text that holds one."""
     holder = record["input"] if isinstance(record.get("input"), dict) else record
-    tools = holder.get("tools") or []
-    tools = _json(tools, "tools", "a list of schemas") if isinstance(tools, str) else tools
+    if holder.get("tools") and holder.get("functions"):
+        raise Misfit("functions", "tools or functions (their old name) were expected, not both")
+    field = "functions" if holder.get("functions") else "tools"
+    tools = holder.get(field) or []
+    tools = _json(tools, field, "a list of schemas") if isinstance(tools, str) else tools
     if not isinstance(tools, list):
-        raise Misfit("tools", "a list of schemas was expected", tools)
-    return [_tool(tool, f"tools[{i}]") for i, tool in enumerate(tools)]
+        raise Misfit(field, "a list of schemas was expected", tools)
+    return [_tool(tool, f"{field}[{i}]") for i, tool in enumerate(tools)]
 
 
 def _tool(tool: Any, field: str) -> Tool:
@@ -71,16 +88,17 @@ def _tool(tool: Any, field: str) -> Tool:
 
 
 def _openai(record: Record) -> Raw:
-    return {"messages": turns(record["messages"], "messages")}
+    return {"messages": _led(record, turns(record["messages"], "messages"))}
 
 
 def _sharegpt(record: Record) -> Raw:
-    return {"messages": [*_system(record), *turns(record["conversations"], "conversations")]}
+    return {"messages": _led(record, turns(record["conversations"], "conversations"))}
 
 
 def _alpaca(record: Record) -> Raw:
     more = _text(record.get("input") or "", "input")
-    question = "\n".join(part for part in (_text(record["instruction"], "instruction"), more) if part)
+    asked = _text(record.get("instruction", ""), "instruction")
+    question = "\n".join(part for part in (asked, more) if part)
     history = record.get("history") or []
     if not isinstance(history, list):
         raise Misfit("history", "a list of [question, answer] was expected", history)
@@ -93,23 +111,28 @@ def _alpaca(record: Record) -> Raw:
 
 
 def _completion(record: Record) -> Raw:
-    prompt = _as_turns(record["prompt"], "user", "prompt")
-    return {"messages": [*_system(record), *prompt, *_as_turns(record["completion"], "assistant", "completion")]}
+    prompt = _led(record, _as_turns(record["prompt"], "user", "prompt"))
+    return {"messages": [*prompt, *_as_turns(record["completion"], "assistant", "completion")]}
 
 
 def _preference(record: Record) -> Raw:
     """chosen and rejected answer a prompt, which may stand apart, in front of both, or in both places."""
-    name = next((name for name in ("prompt", "messages", "conversations", "instruction") if name in record), "")
-    before = _alpaca({**record, "output": "-"})["messages"][:-1] if name == "instruction" else []
+    name, bare = _question(record), {key: value for key, value in record.items() if key not in SYSTEM}
+    before = _alpaca({**bare, "output": "-"})["messages"][:-1] if name == "instruction" else []
     if name and not before:
-        before = [*_system(record), *_as_turns(record[name], "user", name)]
+        before = _as_turns(record[name], "user", name)
     sides = [_as_turns(record[side], "assistant", side) for side in ("chosen", "rejected")]
     if all(side and side[0]["role"] != "assistant" for side in sides):
         shared = _shared(sides)
         if before and shared[-len(before) :] != before:
             raise Misfit("chosen", f"it was expected to begin with the same turns as {name}")
         before, sides = shared, [side[len(shared) :] for side in sides]
-    return {"prompt": before, "chosen": sides[0], "rejected": sides[1]}
+    return {"prompt": _led(record, before), "chosen": sides[0], "rejected": sides[1]}
+
+
+def _question(record: Record) -> str:
+    """The key under which a pair's question stands; "" where it stands in front of both answers."""
+    return next((name for name in ("prompt", "messages", "conversations", "instruction") if record.get(name)), "")
 
 
 def _shared(sides: Sequence[list[Message]]) -> list[Message]:
@@ -127,17 +150,20 @@ def _preferred(record: Record) -> Raw:
     if not isinstance(given, dict) or "messages" not in given:
         raise Misfit("input.messages", "the conversation so far was expected")
     return {
-        "prompt": turns(given["messages"], "input.messages"),
+        "prompt": _led(record, turns(given["messages"], "input.messages")),
         "chosen": _as_turns(record["preferred_output"], "assistant", "preferred_output"),
         "rejected": _as_turns(record["non_preferred_output"], "assistant", "non_preferred_output"),
     }
 
 
-SHAPES: tuple[tuple[tuple[str, ...], Callable[[Record], Raw]], ...] = (  # the first whose keys are all there
-    (("preferred_output", "non_preferred_output", "input"), _preferred), (("chosen", "rejected"), _preference),
-    (("messages",), _openai), (("conversations",), _sharegpt), (("instruction", "output"), _alpaca),
-    (("prompt", "completion"), _completion),
+Shape = tuple[tuple[str, ...], tuple[str, ...], Callable[[Record], Raw]]  # keys, more keys that it reads, its function
+SHAPES: tuple[Shape, ...] = (  # the first whose keys are all there
+    (("preferred_output", "non_preferred_output", "input"), (), _preferred), (("chosen", "rejected"), (), _preference),
+    (("messages",), (), _openai), (("conversations",), (), _sharegpt),
+    (("instruction", "output"), ("input", "history"), _alpaca), (("prompt", "completion"), (), _completion),
+    (("input", "output"), ("history",), _alpaca),
 )  # fmt: skip
+KNOWN = "messages; conversations; instruction (or input), output; prompt, completion; prompt, chosen, rejected"
 
 
 def turns(value: Any, field: str) -> list[Message]:
@@ -155,8 +181,20 @@ def _as_turns(value: Any, role: str, field: str) -> list[Message]:
 
 
 def _system(record: Record) -> list[Message]:
-    text = record.get("system") or record.get("system_prompt")
-    return [{"role": "system", "content": _text(text, "system")}] if text else []
+    texts = list(dict.fromkeys(_text(record[name], name) for name in SYSTEM if record.get(name)))
+    if len(texts) > 1:
+        raise Misfit("system_prompt", "one system text was expected, and system says another", texts[1])
+    return [{"role": "system", "content": text} for text in texts]
+
+
+def _led(record: Record, messages: list[Message]) -> list[Message]:
+    """The turns after the system text that stands beside them; it may be their first turn already."""
+    system = _system(record)
+    if not system or messages[:1] == system:
+        return messages
+    if messages and messages[0]["role"] == "system":
+        raise Misfit("system", "one system text was expected, and the first turn is another", system[0]["content"])
+    return [*system, *messages]
 
 
 def _exchange(question: Any, answer: Any, asked: str, answered: str) -> list[Message]:
@@ -174,8 +212,10 @@ def _turn(turn: Any, field: str) -> Message:
     role = ROLES.get(name) if isinstance(name, str) else None
     if role is None:
         raise Misfit(f"{field}.{who}", f"a known role was expected ({', '.join(ROLES)})", name)
-    if turn.get("weight", 1) not in (1, True):
-        raise Misfit(f"{field}.weight", "only weight 1 is known: leave out what is not to be learnt", turn["weight"])
+    check_turn(turn, role, field)
+    other = "content" if what == "value" else "value"
+    if turn.get(other) is not None and turn[other] != turn.get(what):
+        raise Misfit(f"{field}.{what}", f"{what} was expected beside {who}, and {other} is there", turn[other])
     content = turn.get(what)
     if name == "function_call":
         return {"role": role, "content": "", "tool_calls": _called(content, f"{field}.{what}")}

@@ -15,7 +15,8 @@ from firesteel.core.chat_template import Message, Tool
 from firesteel.core.errors import SourceError, nearest
 from firesteel.core.tools import MAX_DEPTH
 from firesteel.data.instruction_files import loaded, records
-from firesteel.data.instruction_shapes import Misfit, shaped, tools_of
+from firesteel.data.instruction_misfit import Misfit
+from firesteel.data.instruction_shapes import shaped, tools_of
 
 MAX_TURNS, MAX_TOOLS = 1000, 256
 SHOWN = 20  # mistakes of a file that are collected

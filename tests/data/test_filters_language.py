@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from firesteel.core.data_settings import DataSettings
+from firesteel.core.errors import RecipeError
 from firesteel.data.filters.judge import Judge
-from firesteel.data.filters.language import identify
+from firesteel.data.filters.language import CODES, _identifier, bare, identify
 from firesteel.data.han import class_counts, codes_of
 
 SENTENCES = {  # made up for this test
@@ -84,3 +85,49 @@ def test_only_long_texts_in_other_languages_are_dropped() -> None:
     ]
     assert [one.rule for one in judge.judge_many(texts)] == ["language", "", "", "", "", ""]
     assert judge.judge(french[:150], "ko").rule == ""  # a tag is believed
+
+
+LABELS = {
+    "zh": "zh zh-CN zh_Hans ZH zh-TW zh_HK.UTF-8 chinese Chinese cn zho chi cmn 中文 zh-Hant-TW",
+    "en": "en en-US EN EN_gb english English eng en-CN en-JP", "ja": "ja ja-JP jpn Japanese jp", "yue": "yue cantonese yue-HK",
+    "lzh": "lzh", "fr": "fr french fra fr-CA", "other": "other", "xx": "xx", "": "und unknown n/a NaN None - ??? 12",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", LABELS)
+def test_labels_become_bare_codes(code: str) -> None:
+    assert {label: bare(label) for label in LABELS[code].split()} == dict.fromkeys(LABELS[code].split(), code)
+    assert (
+        bare("Simplified Chinese") == bare("Chinese (Traditional)") == "zh" and bare(" EN ") == "en" and bare("") == ""
+    )
+
+
+@pytest.mark.parametrize("asked", ["zh", "zh-CN", "zh_Hans", "ZH", "chinese", "中文"])
+def test_languages_are_asked_for_under_any_of_their_names(asked: str) -> None:
+    judge = Judge.of(DataSettings(languages=(asked,), rules=()))
+    labels = ["", "zh", "zh-TW", "zh_CN", "Chinese", "yue", "lzh", "en-US", "english", "EN", "unknown"]
+    found = judge.judge_many([SENTENCES["zh"]] * len(labels), labels)
+    assert [one.language for one in found] == ["zh"] * 5 + ["yue", "lzh", "en", "en", "en", "zh"]
+    assert [one.rule for one in found] == [""] * 7 + ["language"] * 3 + [""]
+    assert judge.judge(SENTENCES["en"]).rule == "language"
+
+
+def test_cantonese_alone_may_be_asked_for() -> None:
+    judge = Judge.of(DataSettings(languages=("yue",), rules=()))
+    assert [judge.judge(SENTENCES["zh"], label).rule for label in ("yue", "zh")] == ["", "language"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [("chines", "chinese"), ("Englisch", "english"), ("xx", "did you|such as"), ("", "such as"), ("zhh", "zh")],
+)
+def test_unknown_languages_are_refused_with_the_nearest(asked: str, hint: str) -> None:
+    with pytest.raises(RecipeError, match=f"unknown language(.|\n)*data.languages(.|\n)*hint: .*({hint})"):
+        Judge.of(DataSettings(languages=("zh", asked)))
+
+
+def test_whatever_is_told_can_be_asked_for() -> None:
+    told = {"zh", "yue", "lzh", "other", *SENTENCES, "bo", "ug", "vi", "ar", str(_identifier().nb_classes[0])}
+    assert set(Judge((), languages=sorted(told)).languages) == told and {
+        bare(code) for code in CODES - {"na"}
+    } == CODES - {"na"}

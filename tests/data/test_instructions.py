@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from firesteel.core.errors import SourceError
 from firesteel.data import instruction_files
-from firesteel.data.instruction_shapes import Misfit
+from firesteel.data.instruction_misfit import Misfit
 from firesteel.data.instructions import SHOWN, Conversation, Pair, parse, read_instructions
 
 SUM = {"name": "sum", "description": "加", "parameters": {"type": "object", "properties": {}}}
@@ -83,6 +83,18 @@ SHAPES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "a last turn that calls": (
         {"messages": [user("a"), says("", tool_calls=[CALL])]}, [user("a"), says("", tool_calls=[CALL])],
     ),
+    "openai, system beside": ({"messages": ASKED, "system": "be brief"}, [TOLD, *ASKED]),
+    "openai, system beside and within": ({"messages": [TOLD, *ASKED], "system": "be brief"}, [TOLD, *ASKED]),
+    "openai, functions": ({"messages": [user("a"), says("b")], "functions": [SUM]}, [user("a"), says("b")]),
+    "openai, a repeated question": ({"prompt": "嗨", "messages": ASKED, "prompt_id": "x"}, ASKED),
+    "what others say is not learnt": ({"messages": [{**user("嗨"), "train": False}, says("你好", train=True)]}, ASKED),
+    "harmless notes": (
+        {"prompt": "嗨", "completion": "你好", "label": True, "id": 1, "source": "x", "category": "y", "lang": "zh", "meta": {},
+         "score": 0.0, "images": [], "messages": None},
+        ASKED,
+    ),
+    "a label that is a topic": ({"messages": ASKED, "label": "greetings"}, ASKED),
+    "input and output": ({"input": "嗨", "output": "你好", "system": "be brief"}, [TOLD, *ASKED]),
     "a greeting first": ({"messages": [says("hello"), *ASKED]}, [says("hello"), *ASKED]),
 }  # fmt: skip
 
@@ -90,7 +102,7 @@ SHAPES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_shape_becomes_one_form(name: str) -> None:
     record, messages = SHAPES[name]
-    tools = [{"type": "function", "function": SUM}] if "tools" in record else []
+    tools = [{"type": "function", "function": SUM}] if "tools" in record or "functions" in record else []
     assert parse(record) == parse(json.dumps(record).encode()) == Conversation(messages, tools)
 
 
@@ -178,6 +190,29 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "a pair without prompt": ({"chosen": "b", "rejected": "c"}, "prompt: a conversation that waits"),
     "another prompt": ({"prompt": "x", "chosen": ASKED, "rejected": [user("嗨"), says("c")]}, "begin with the same turns"),
     "an empty choice": ({"prompt": "a", "chosen": " ", "rejected": "c"}, r"prompt and chosen: messages\[1\].content"),
+    "an answer not to be wished for": ({"prompt": "a", "completion": "b", "label": False}, "label: an example of how not"),
+    "a label of 0": ({"messages": ASKED, "label": 0}, "label: an example of how not"),
+    "a tag of KTO": ({"messages": ASKED, "kto_tag": "false"}, "kto_tag: an example of how not"),
+    "a turn not to be trained": ({"messages": [user("a"), says("b", train=False)]}, r"messages\[1\].train: only train 1"),
+    "a turn without loss": ({"messages": [user("a"), says("b", loss=False)]}, r"messages\[1\].loss"),
+    "parts of a turn": ({"messages": [user("a"), says("b", train_detail=[{}])]}, r"messages\[1\].train_detail"),
+    "a line not to be trained": ({"messages": ASKED, "train": False}, "train: only 1"),
+    "half a weight": ({"messages": ASKED, "weight": 0.5}, "weight: only 1"),
+    "two system texts": ({"messages": [TOLD, *ASKED], "system": "be long"}, "system: one system text"),
+    "two keys of system texts": ({"messages": ASKED, "system": "a", "system_prompt": "b"}, "system_prompt: one system text"),
+    "tools and functions": ({"messages": ASKED, "tools": [SUM], "functions": [SUM]}, "functions: tools or"),
+    "tools within a turn": ({"messages": [TOLD | {"tools": "[]x"}, *ASKED]}, r"messages\[0\].tools: tools belong beside"),
+    "pictures": ({"messages": [user("<image>a"), says("b")], "images": ["a.png"]}, "images: text alone"),
+    "sound of a turn": ({"messages": [user("a"), says("b", audio={"id": "x"})]}, r"messages\[1\].audio: text alone"),
+    "two shapes": ({"messages": ASKED, "prompt": "a", "completion": "b"}, "completion: one shape in a line.*has messages"),
+    "two lists of turns": (
+        {"messages": ASKED, "conversations": [{"from": "human", "value": "x"}]}, "conversations: one shape in a line",
+    ),
+    "a pair's half": ({"messages": ASKED, "rejected_response": "no"}, "rejected_response: one shape"),
+    "context that is not read": ({"instruction": "a", "context": "x", "output": "b"}, "context: one shape.*instruction, output"),
+    "from and content": ({"conversations": [{"from": "human", "content": "a"}]}, r"\[0\].value: value was expected.*content is"),
+    "role and value": ({"messages": [{"role": "user", "value": "a"}]}, r"\[0\].content: content was expected.*value is"),
+    "no shape, one key known": ({"prompt": "a", "response": "b"}, "a known shape were expected: .*prompt, completion.*, not"),
     "preference without messages": (
         {"input": {}, "preferred_output": [says("a")], "non_preferred_output": [says("b")]}, "input.messages",
     ),
@@ -189,6 +224,22 @@ def test_a_mistake_names_the_field_and_what_was_expected(name: str) -> None:
     value, message = MISTAKES[name]
     with pytest.raises(Misfit, match=message):
         parse(value)
+
+
+@pytest.mark.parametrize(
+    "keys", ["prompt response", "input", "instruction answer", "question answer", "output", "messages2"]
+)
+def test_a_key_that_is_there_is_never_proposed(keys: str) -> None:
+    with pytest.raises(Misfit) as e:
+        parse(dict.fromkeys(keys.split(), "x"))
+    assert "prompt, completion" in str(e.value)
+    proposed = str(e.value).partition("did you mean '")[2].partition("'")[0]
+    assert proposed not in keys.split() and (proposed or keys != "messages2")
+
+
+def test_a_pair_keeps_the_system_text_beside_it() -> None:
+    for record in PAIRS.values():
+        assert parse(record | {"system": "be brief"}) == Pair([TOLD, user("嗨")], [says("你好")], [says("走开")], [])
 
 
 def lines(*records: Any) -> bytes:
@@ -237,6 +288,55 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, raw: bytes | None)
         list(read_instructions([str(tmp_path / name)]))
 
 
+TALK = {
+    "instruction": "请介绍一下公司的年假制度。",
+    "output": "员工工作满一年以后，每年可以休五天年假，工作满十年的可以休十天。",
+}
+
+
+@pytest.mark.parametrize("codec", ["gb18030", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz"])
+@pytest.mark.parametrize("many", [1, 6, 9000])
+def test_files_in_other_encodings(tmp_path: Path, codec: str, name: str, many: int) -> None:
+    if many > 6 and name.endswith("gz"):
+        return
+    text = json.dumps(TALK, ensure_ascii=False)
+    text = f"[{','.join([text] * many)}]" if name.endswith(".json") else f"{text}\n" * many
+    (tmp_path / name).write_bytes((gzip.compress if name.endswith("gz") else bytes)(text.encode(codec)))
+    found = list(read_instructions([str(tmp_path / name)]))
+    assert len(found) == many and found[-1] == parse(TALK)
+
+
+def test_broken_lines_of_a_utf8_file_are_told_and_not_guessed(tmp_path: Path) -> None:
+    gbk = json.dumps(TALK, ensure_ascii=False).encode("gb18030") + b"\n"
+    (tmp_path / "a.jsonl").write_bytes(gbk * 3 + lines(TALK))
+    with pytest.raises(SourceError, match=r"a.jsonl:1: line: UTF-8 was expected.*save the file as UTF-8"):
+        list(read_instructions([str(tmp_path / "a.jsonl")]))
+    (tmp_path / "b.jsonl").write_bytes(
+        gbk * 9000 + lines(TALK, TALK | {"output": "好"})
+    )  # beyond what the encoding is told by
+    with pytest.raises(SourceError, match="no one encoding.*\n.*gb18030"):
+        list(read_instructions([str(tmp_path / "b.jsonl")]))
+
+
+HINTS = {
+    "lines named .json": ("a.json", lines(TALK, TALK), "rename it to .jsonl"),
+    "a list named .jsonl": ("a.jsonl", json.dumps([TALK], indent=1).encode(), "rename it to .json"),
+    "a list in one line": ("a.jsonl", json.dumps([TALK]).encode(), r"one list of them is named .json\)"),
+    "parquet": ("a.parquet", b"PAR1", "lines of JSON .*pandas"),
+    "csv": ("a.csv.gz", b"a,b", "lines of JSON .*pandas"),
+    "zip": ("a.zip", b"PK", "lines of JSON"),
+}
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_files_of_other_kinds_are_told_with_the_way_out(tmp_path: Path, name: str) -> None:
+    file, raw, hint = HINTS[name]
+    (tmp_path / file).write_bytes(raw)
+    with pytest.raises(SourceError, match=hint):
+        list(read_instructions([str(tmp_path / file)]))
+
+
 def test_lines_and_files_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.jsonl.gz"
     file.write_bytes(gzip.compress(lines(SHAPES["alpaca"][0]) + b" " * (3 << 20)))
@@ -257,7 +357,8 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.sampled_from(["user", "assistant", "tool", "gpt"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(
         ["messages", "role", "content", "conversations", "from", "value", "tool_calls", "function", "name", "arguments", "tools",
-         "prompt", "chosen", "rejected", "completion", "instruction", "output", "input", "history", "system", "weight", "id"]
+         "prompt", "chosen", "rejected", "completion", "instruction", "output", "input", "history", "system", "weight", "id",
+         "label", "train", "functions", "images", "content"]
     ), inner, max_size=5),
     max_leaves=20,
 )  # fmt: skip

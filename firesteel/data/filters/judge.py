@@ -13,7 +13,7 @@ import numpy as np
 
 from firesteel.core.data_settings import DataSettings
 from firesteel.data.filters.block import Block, blocks
-from firesteel.data.filters.language import FEW, identify
+from firesteel.data.filters.language import FEW, asked_for, bare, identify
 from firesteel.data.filters.lines import LINE_STATISTICS, trim
 from firesteel.data.filters.published import PUBLISHED
 from firesteel.data.filters.rules import Rule, family, load_rules
@@ -28,9 +28,9 @@ INFINITE = math.inf
 
 @dataclass
 class Judgement:
-    """A text's language; the text after line rules; the rule that drops it ("": it may stay) and the value there.
+    """A text's language as a bare code (zh for zh-TW); the text after line rules; the rule that drops it, and the value there.
 
-    `lines` counts the lines that line rules took, by rule.
+    The rule is "" where it may stay. `lines` counts the lines that line rules took, by rule.
     """
 
     language: str
@@ -44,13 +44,13 @@ class Judge:
     """The rules chosen in a recipe. Cheap to make and to send to other processes; remembers the words it has seen."""
 
     def __init__(self, rules: Iterable[Rule], *, min_chars: int = 1, languages: Sequence[str] = ()) -> None:
-        self.rules, self.min_chars, self.languages = tuple(rules), min_chars, tuple(languages)
+        self.rules, self.min_chars, self.languages = tuple(rules), min_chars, asked_for(languages)
         self._words: dict[str, Words] = {}
         self._stages: dict[str, list[tuple[bool, list[Rule]]]] = {}
 
     @classmethod
     def of(cls, settings: DataSettings) -> Judge:
-        """The judge that [data] asks for; RecipeError for unknown sets, rules and statistics."""
+        """The judge that [data] asks for; RecipeError for unknown sets, rules, statistics, languages."""
         rules = load_rules(settings, (*STATISTICS, *LINE_STATISTICS))
         return cls(rules, min_chars=settings.min_chars, languages=settings.languages)
 
@@ -58,7 +58,10 @@ class Judge:
         return {**self.__dict__, "_words": {}, "_stages": {}}
 
     def judge(self, text: str, lang: str = "") -> Judgement:
-        """Judge one text; `lang` is believed if given. Many at once (`judge_many`) are several times faster."""
+        """Judge one text; `lang` is believed if it names a language (zh_CN, English).
+
+        Many at once (`judge_many`) are several times faster.
+        """
         return self.judge_many([text], [lang])[0]
 
     def judge_many(self, texts: Sequence[str], langs: Sequence[str] = ()) -> list[Judgement]:
@@ -84,6 +87,7 @@ class Judge:
         for words in self._words.values():
             words.tidy()
         block = Block(texts, "", self.words)
+        langs = [bare(lang) for lang in langs]
         out = [Judgement(lang, text) for lang, text in zip(langs, texts, strict=True)]
         asked = bool(self.languages) or not all(langs)
         counts = block.class_counts if asked else np.zeros((len(texts), 8), dtype=np.int64)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from firesteel.core.data_settings import DataSettings
 from firesteel.core.errors import RecipeError, nearest
+from firesteel.data.filters.language import bare
 
 PACKAGED = Path(__file__).with_name("rules.toml")
 MAX_BYTES, MAX_RULES = 1 << 20, 2000  # of a rules file
 FAMILY = {"yue": "zh", "lzh": "zh"}  # languages that are judged by another one's rules
+SETTINGS = {  # what drops documents besides the rules, and how it is switched off
+    "min_chars": "data.min_chars = 1", "language": "data.languages = []", "quality": "data.quality_min = 0",
+    "boilerplate": "data.boilerplate = 0",
+}  # fmt: skip
 _KINDS: dict[str, tuple[type, ...]] = {
     "name": (str,), "statistic": (str,), "low": (int, float), "high": (int, float), "n": (int,), "from_chars": (int,),
     "from_lines": (int,), "languages": (list,), "of": (list,), "drops": (str,),
@@ -47,8 +53,8 @@ class Rule:
 
 
 def family(language: str) -> str:
-    """The language by whose rules a text is judged: `zh` for `zh-TW`, `yue` and `lzh`."""
-    base = language.split("-")[0].lower()
+    """The language by whose rules a text is judged: `zh` for `zh-TW`, `zh_Hans`, `yue` and `lzh`."""
+    base = bare(language)
     return FAMILY.get(base, base)
 
 
@@ -64,7 +70,8 @@ def load_rules(settings: DataSettings, statistics: Iterable[str]) -> tuple[Rule,
         known[name] = found
     for name in settings.rules:
         if name not in known:
-            raise RecipeError("unknown rule set", value=name, why="data.rules", hint=nearest(name, known))
+            why = "data.rules names sets of filters/rules.toml, and data.rules_file adds its own"
+            raise RecipeError("unknown rule set", value=name, why=why, hint=nearest(name, known))
     chosen = dict.fromkeys((*settings.rules, *own))
     rules = [rule for name in chosen for rule in known[name]]
     _check_names(rules, settings.rules_off, known)
@@ -76,11 +83,25 @@ def _check_names(rules: list[Rule], off: Iterable[str], known: Mapping[str, tupl
     every = {rule.name for found in known.values() for rule in found}
     for name in off:
         if name not in every:
-            raise RecipeError("unknown rule", value=name, why="data.rules_off", hint=nearest(name, every))
+            why = "data.rules_off names single rules of the sets in filters/rules.toml and of data.rules_file"
+            raise RecipeError("unknown rule", value=name, why=why, hint=_near(name, every, known))
     names = [rule.name for rule in rules]
     for name in names:
         if names.count(name) > 1:
             raise RecipeError("two rules have one name", value=name, hint="give each rule a name of its own")
+
+
+def _near(name: str, every: Collection[str], sets: Collection[str]) -> str:
+    """How to switch off what was meant: a set, a setting that drops documents, or the rule with the nearest name."""
+    if name in sets:
+        return f"'{name}' is a set: leave it out of data.rules"
+    if setting := get_close_matches(name, SETTINGS, n=1, cutoff=0.75):
+        return f"{setting[0]} is no rule but a setting: {SETTINGS[setting[0]]}"
+    ends = {rule.rpartition(".")[2]: rule for rule in every}
+    if "." not in name and (close := get_close_matches(name, ends, n=1)):
+        return f"did you mean '{ends[close[0]]}'?"
+    found = nearest(name, every)
+    return found if found.startswith("did you") else "the names stand in filters/rules.toml and in the data card"
 
 
 def _check_statistics(rules: list[Rule], known: set[str]) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import zstandard
 
 from firesteel.data.dedup.exact import without_units
+from firesteel.data.filters.language import bare
 from firesteel.data.flow.blocks import MASK, RECORDS, SHIFT, Block
 from firesteel.data.flow.folder import building, load, read_records, write_facts
 from firesteel.data.flow.same import id_of
@@ -162,7 +163,7 @@ def _cuts(block: Block, cuts: Path) -> dict[int, set[int]]:
 
 def _count(split: str, rank: int, record: dict[str, Any], tally: Tally) -> None:
     size = len(record["text"].encode("utf-8", "surrogatepass"))
-    language = str(record["meta"].get("lang", "")).lower().split("-")[0] or "?"
+    language = bare(str(record["meta"].get("lang", ""))) or "?"
     label = record["source"].split("/", 1)[0]
     tally["documents"][split] += 1
     tally["bytes"][split] += size
