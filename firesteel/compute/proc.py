@@ -70,12 +70,18 @@ def memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 
 def memory_used_by_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes charged to this process's control group."""
+    """Bytes charged to this process's control group, less the cached files that it gives back when asked for memory."""
     for group in _groups("memory", root):
         for name in ("memory.current", "memory.usage_in_bytes"):
             if (text := read(group / name)) and text.strip().isdigit():
-                return int(text)
+                return max(0, int(text) - _idle_files(group))
     return None
+
+
+def _idle_files(group: Path) -> int:
+    lines = (line.split() for line in (read(group / "memory.stat") or "").splitlines())
+    stat = {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit()}
+    return stat.get("total_inactive_file", stat.get("inactive_file", 0))
 
 
 def cpu_limit(root: Path = Path("/sys/fs/cgroup")) -> float | None:

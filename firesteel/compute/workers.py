@@ -18,8 +18,8 @@ from typing import Any
 from firesteel.compute import proc
 from firesteel.core.work import Crash
 
-WORKER_BYTES = 320 << 20  # resident memory of one worker at its fullest, measured
-OWN_BYTES = 384 << 20  # of the process that gives out the work
+WORKER_BYTES = 300 << 20  # resident memory of one worker at its fullest, measured
+OWN_BYTES = 400 << 20  # of the process that gives out the work
 AHEAD = 2  # tasks given to the pool for each worker
 
 
@@ -28,9 +28,13 @@ def count(wanted: int = 0) -> int:
     if wanted:
         return wanted
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limits = [bytes for bytes in (proc.memory_available(), proc.memory_limit()) if bytes]
-    room = max(1, (min(limits) - OWN_BYTES) // WORKER_BYTES) if limits else cores
-    return int(min(cores, room))
+    left, limit = proc.memory_available(), proc.memory_limit()  # what is left does not hold our own share any more
+    rooms = [
+        cores,
+        *([left // WORKER_BYTES] if left else []),
+        *([(limit - OWN_BYTES) // WORKER_BYTES] if limit else []),
+    ]
+    return max(1, min(rooms))
 
 
 class Processes:

@@ -76,6 +76,8 @@ def test_the_tightest_limit_of_nested_groups_holds(tmp_path: Path, monkeypatch: 
     group(tmp_path, "pod/box", memory__max="2000", cpu__max="max 100000", memory__current="300")
     assert proc.memory_limit(tmp_path) == 1000 and proc.cpu_limit(tmp_path) == 1.5
     assert proc.memory_used_by_group(tmp_path) == 300
+    (tmp_path / "pod/box/memory.stat").write_text("anon 100\ninactive_file 180\n")
+    assert proc.memory_used_by_group(tmp_path) == 120  # the kernel gives cached files back when memory is asked for
 
 
 def test_version_1_groups_are_read_and_their_huge_number_means_no_limit(

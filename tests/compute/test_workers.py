@@ -70,6 +70,8 @@ def test_workers_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firesteel.compute.proc.memory_limit", lambda: 1 << 30)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
     assert count() == 2 and count(5) == 5
+    monkeypatch.setattr("firesteel.compute.proc.memory_available", lambda: 100 << 20)
+    assert count() == 1
 
 
 def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:

@@ -98,3 +98,8 @@ def test_other_lines_with_different_numbers_are_different(line: str) -> None:
 def test_what_stood_around_a_line_that_went_is_one_paragraph_apart() -> None:
     texts = [f"{body(i)}\n\n{DISCLAIMER}\n\n{body(i + 50)}" for i in range(12)]
     assert cleaned(texts) == [f"{body(i)}\n\n{body(i + 50)}" for i in range(12)]
+
+
+def test_short_notes_that_say_the_same_keep_it() -> None:
+    texts = [f"体温三十六度五\n{chinese(i, 1)}\n查体未见异常" if i % 4 == 0 else body(i) for i in range(60)]
+    assert cleaned(texts) == texts

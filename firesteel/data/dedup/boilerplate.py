@@ -41,7 +41,9 @@ _DIGITS = re.compile(r"\d+")
 def keys_of(lines: list[str]) -> Iterator[int]:
     """What to count of each line, in order: a 64-bit hash with its kind in the low bits, or 0 for a line that may stay."""
     inked = [i for i, line in enumerate(lines) if line and not line.isspace()]
-    edges = {*inked[:EDGE], *inked[-EDGE:]}
+    edges = (
+        {*inked[:EDGE], *inked[-EDGE:]} if len(inked) > 2 * EDGE else set()
+    )  # a short note is all edge, and means it
     for i, line in enumerate(lines):
         yield _key(line.strip(), i in edges) if line else 0
 

@@ -23,7 +23,7 @@ from firesteel.data.flow.tally import Tally
 from firesteel.data.read.source import Item, Unit, rank, read_unit
 from firesteel.data.store import read_lines
 
-BLOCK_CHARS = 4 << 20  # a block ends at whichever comes first; memory holds one block of a worker at a time
+BLOCK_CHARS = 2 << 20  # a block ends at whichever comes first; memory holds one block of a worker at a time
 BLOCK_DOCUMENTS = 1 << 15
 CLASSICAL = frozenset("classical poem verse shi ci qu 诗 詩 词 詞 曲 赋 賦 古诗 古文 文言 文言文 诗词".split())
 
