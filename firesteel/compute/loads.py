@@ -89,9 +89,12 @@ def shape_of(recipe: Recipe) -> Shape:
     return Shape.of(recipe.model.shape(), vocab_size=recipe.tokenizer.vocab_size)
 
 
+HELD = 150e6  # bytes of text that workers hold at most, whatever the corpus
+
+
 def _data(recipe: Recipe, raw: float) -> Load:
     megabytes = raw / 1e6
-    memory = CALIBRATION["process"] + CALIBRATION["text"] * raw
+    memory = CALIBRATION["process"] + CALIBRATION["text"] * min(raw, HELD)
     how = f"{megabytes:.1f} MB x cleaning rate"
     return Load(Work(), CALIBRATION["clean_mb"] * megabytes, memory, raw / CALIBRATION["bytes_per_token"], how)
 
