@@ -15,8 +15,8 @@ from firesteel.data.flow.phase import Phases
 from firesteel.data.flow.tally import Tally
 from firesteel.data.flow.verdicts import cuts_by_block, resolve
 
-KEYS_AT_ONCE = 1 << 20  # sorted entries that one task holds
-BLOCKS_AT_ONCE = 8  # whose candidates one task verifies
+KEYS_AT_ONCE = 1 << 19  # sorted entries that one task holds; near-copies make five pairs of each
+BLOCKS_AT_ONCE = 1  # whose candidates one task verifies
 ROUNDS = 4  # of near-duplicates: each compares what the last one left, in buckets that are emptier
 
 
