@@ -80,12 +80,6 @@ def is_han(char: str) -> bool:
     )
 
 
-def common_share(text: str) -> float:
-    """Share of the non-ASCII characters of `text` that are common Han characters; 0 when there are none."""
-    foreign = [c for c in text if c > "\x7f"]
-    return sum(1 for c in foreign if c in COMMON) / len(foreign) if foreign else 0.0
-
-
 def script(counts: np.ndarray) -> str:
     """`zh`, `ja`, `ko`, `latin` or `other`, by the share of letters in each script (`counts`: see `class_counts`).
 

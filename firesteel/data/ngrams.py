@@ -5,27 +5,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
-from firesteel.data.clean.simplify import to_simplified
 from firesteel.data.han import DIGIT, classes_of, codes_of
 
 _BASE = 0x9E3779B97F4A7C15  # odd; 2^64 / golden ratio
 _MASK = (1 << 64) - 1
-
-
-def key_text(text: str) -> str:
-    """What is compared when texts are compared: letters and digits only, lower case, simplified characters."""
-    codes = codes_of(text.lower())
-    kept = codes[classes_of(codes) >= DIGIT]
-    return to_simplified(kept.tobytes().decode("utf-32-le"))[0]
-
-
-def key_hash(text: str) -> bytes:
-    """16-byte hash of a key text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def words_of(text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -81,11 +66,6 @@ def _mix(h: np.ndarray) -> np.ndarray:
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(h ^ (h >> np.uint64(31)))
-
-
-def shingles(key: str, n: int = 5) -> np.ndarray:
-    """The character n-grams of a key text as hashes, in order and with repetitions, uint64 [M]."""
-    return ngram_hashes(codes_of(key), n)
 
 
 def _grouped(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

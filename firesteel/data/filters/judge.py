@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from firesteel.data.han import LATIN
 
 STATISTICS = {**OWN, **PUBLISHED}
 BLOCK = 1 << 17  # characters that are judged together
-INFINITE = math.inf
 
 
 @dataclass
