@@ -177,12 +177,14 @@ def plan(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate time, memory, money and energy of each stage before anything runs.
+    """Estimate time, memory, money and energy of each stage before anything runs, and say whether it fits.
 
-    Without --machine the speed of this machine is measured once, which takes some seconds.
+    Without --machine the speed of this machine is measured once, which takes some seconds. A recipe that needs more memory
+    than there is ends with exit code 2 and the nearest one that fits.
     """
     _before_torch()
     from firesteel.compute import plan as room
+    from firesteel.compute.fit import fit
     from firesteel.compute.machine import facts
     from firesteel.core.config import load_recipe
     from firesteel.data.read.files import find_files
@@ -193,21 +195,18 @@ def plan(
         if not source.address.startswith("package:") and "://" not in source.address:
             find_files(source.address)  # a folder that is not there has no size to plan with
     rates = room.rates_of(settings, facts(), machine)
-    stages = room.estimates(settings, rates)
-    found = {name: asdict(one) for name, one in stages.items()}
+    found = {name: asdict(one) for name, one in room.estimates(settings, rates).items()}
+    verdict = fit(settings, rates)
     if as_json:
-        _print_json(
-            {
-                "recipe": settings.model_dump(mode="json"),
-                "model": room.sizes(settings),
-                "machine": asdict(rates),
-                "stages": found,
-            }
-        )
+        report = {"recipe": settings.model_dump(mode="json"), "model": room.sizes(settings), "machine": asdict(rates)}
+        _print_json(report | {"stages": found, "fit": asdict(verdict) | {"fits": verdict.fits, "command": verdict.command}})
     else:
         from firesteel.ops import plan_page
 
         plan_page.render(room.sizes(settings), found, asdict(rates), settings.machine.currency, _console())
+        plan_page.render_fit(asdict(verdict) | {"fits": verdict.fits, "command": verdict.command}, rates.name, _console())
+    if not verdict.fits:
+        raise typer.Exit(2)
 
 
 @app.command(epilog="Example: firesteel run recipes/quickstart.toml --set pretrain.steps=100 --to sft")
@@ -365,16 +364,31 @@ def _guard(wanted: bool, keywords: list[Path] | None) -> Guard | None:
     return Guard.from_settings(SafetySettings(keywords=tuple(map(str, keywords or ())))) if wanted else None
 
 
-@app.command(epilog="Example: firesteel show runs/quickstart/release")
+@app.command(epilog="Example: firesteel show runs/quickstart --with runs/other --metric loss --html curves.html")
 def show(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="An artefact's folder, or a run's.")],
+    other: Annotated[
+        Path | None, typer.Option("--with", metavar="RUN", help="Lay the curves of this run over those of PATH.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="Draw this metric's curve; may be given more than once."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the curves to a page; all, if none is named.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what an artefact is, what it was made from, and what its report found."""
-    from firesteel.ops import show as room
+    """Say what an artefact is, what it was made from, and what its report found; draw the curves of a run.
 
-    facts = room.show(path)
-    if as_json:
-        _print_json(facts)
+    With --with, --metric or --html only the curves.
+    """
+    from firesteel.ops import show as room
+    from firesteel.ops.show_curves import draw
+
+    if other or metric or html:
+        draw([path, *([other] if other else [])], metric or (), _console(), html)
+    elif as_json:
+        _print_json(room.show(path))
     else:
-        room.render(facts, _console())
+        room.render(room.show(path), _console())

@@ -124,7 +124,7 @@ def main_model(model: Transformer) -> Transformer:
         plain = Transformer(dataclasses.replace(model.config, num_nextn_predict_layers=0))
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("mtp.")}
     plain.load_state_dict(own, assign=True)
-    materialise(plain, model.embed_tokens.weight.dtype, model.device)  # what a state dict leaves out
+    materialise(plain, model.dtype, model.device)  # what a state dict leaves out
     return plain.eval()
 
 

@@ -37,6 +37,8 @@ class Shape:
     n_shared_experts: int = 0
     moe_intermediate_size: int = 0
     first_k_dense_replace: int = 0
+    n_group: int = 1  # groups that the experts are parted into
+    topk_group: int = 1  # groups that a token may choose from
     topk_method: str = "noaux_tc"  # of the router; noaux_tc has a correction bias for each expert
     num_nextn_predict_layers: int = 0
     tie_word_embeddings: bool = False
@@ -134,6 +136,20 @@ def attention_parameters(s: Shape) -> tuple[int, int]:
     queries = (D * Q + Q * H * s.qk_head_dim) if Q else D * H * s.qk_head_dim
     keys = D * down + s.kv_lora_rank * H * (s.qk_nope_head_dim + s.v_head_dim)
     return queries + keys + out, Q + s.kv_lora_rank + s.qkv_bias * (Q + down) + out_bias
+
+
+def adapter_parameters(s: Shape, rank: int) -> float:
+    """Parameters of adapters of this rank (LoRA) beside every linear map of the layers, experts among them."""
+    D, H, I, Q = s.hidden_size, s.num_attention_heads, s.moe_intermediate_size, s.q_lora_rank or 0  # noqa: E741
+    if s.attention == "gqa":
+        attention = (D + H * s.head_dim) * 2 + 2 * (D + s.num_key_value_heads * s.head_dim)
+    else:
+        queries = D + Q + Q + H * s.qk_head_dim if Q else D + H * s.qk_head_dim
+        latent = D + s.cache_width + s.kv_lora_rank + H * (s.qk_nope_head_dim + s.v_head_dim)
+        attention = queries + latent + H * s.v_head_dim + D
+    mixture = 3 * s.n_routed_experts * (D + I) + 3 * (D + s.n_shared_experts * I) * (s.n_shared_experts > 0)
+    layers, moe = s.num_hidden_layers + s.num_nextn_predict_layers, s.moe_layers + s.moe_modules
+    return float(rank * (layers * attention + moe * mixture + (layers - moe) * 3 * (D + s.intermediate_size)))
 
 
 def _experts(s: Shape) -> tuple[int, int, int]:

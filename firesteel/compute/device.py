@@ -28,15 +28,20 @@ class Accelerator:
     needs: str
     nodes: str = ""  # glob of device files: hardware that is there even when torch cannot use it
     energy: Callable[[], list[Counter]] = list  # its energy counters, if it has any
+    collectives: str = "gloo"  # torch.distributed's library for it
 
 
 ACCELERATORS = {
     "cpu": Accelerator(("float32", "bfloat16", "float64"), "nothing"),
     "cuda": Accelerator(
         ("float32", "bfloat16", "float16"), "a CUDA or ROCm build of torch and the driver", "/dev/nvidia[0-9]*", nvml,
+        "nccl",
     ),
-    "npu": Accelerator(("float32", "bfloat16", "float16"), "torch-npu for this torch, and CANN", "/dev/davinci[0-9]*"),
-    "xpu": Accelerator(("float32", "bfloat16", "float16"), "an XPU build of torch and the driver"),
+    "npu": Accelerator(
+        ("float32", "bfloat16", "float16"), "torch-npu for this torch, and CANN", "/dev/davinci[0-9]*",
+        collectives="hccl",
+    ),
+    "xpu": Accelerator(("float32", "bfloat16", "float16"), "an XPU build of torch and the driver", collectives="xccl"),
     "mps": Accelerator(("float32", "bfloat16", "float16"), "macOS on Apple silicon"),
 }  # fmt: skip
 
@@ -108,6 +113,32 @@ def pick(name: str) -> torch.device:
     if index and (not index.isdigit() or int(index) >= found[kind]):
         raise MachineError("no device with this number", value=name, why=f"there are {found[kind]}, counted from 0")
     return torch.device(name)
+
+
+def collectives(device: torch.device) -> str:
+    """The torch.distributed backend for tensors of this device; tensors on the CPU can always be sent, too."""
+    known = ACCELERATORS.get(device.type)
+    library = known.collectives if known else "gloo"
+    return "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:{library}"
+
+
+def own_device(device: torch.device, local: int) -> torch.device:
+    """The device of process number `local` on this machine, now the current one; the CPU is everybody's.
+
+    Raises MachineError where there are more processes than accelerators.
+    """
+    import torch
+
+    if device.type == "cpu":
+        return device
+    count = usable()[device.type]
+    if local >= count:
+        raise MachineError(
+            "more training processes than accelerators", value=f"process {local} of {count} {device.type}",
+            why="each process has an accelerator of its own", hint="lower parallel.processes, or use more machines",
+        )  # fmt: skip
+    torch.accelerator.set_device_index(local)
+    return torch.device(device.type, local)
 
 
 def dtypes(device: torch.device) -> tuple[str, ...]:

@@ -26,6 +26,21 @@ BUSY = 0.2  # share of the processor in other hands above which a measurement is
 
 
 @dataclass(frozen=True)
+class Links:
+    """How devices of a cluster reach each other: bytes a second of one device, in one direction."""
+
+    per_node: int  # devices of a node
+    node_bytes: float  # to another device of the node
+    network_bytes: float  # to another node
+    fp8_flops: float  # matrix products in FP8; 0: the device has none
+    source: str
+
+    def reach(self, span: int) -> float:
+        """Rate within a group of neighbouring devices that takes `span` places: its slowest link decides."""
+        return self.node_bytes if span <= self.per_node else self.network_bytes
+
+
+@dataclass(frozen=True)
 class Rates:
     """A machine's speed and size. `measured` tells where the numbers come from."""
 
@@ -42,21 +57,29 @@ class Rates:
     measured: str
     price_per_hour: float = 0.0
     load: float = 0.0  # share of the processor that others used meanwhile
+    links: Links | None = None  # of a machine that many make a cluster of
 
 
-def _accelerator(name: str, fp32: float, bf16: float, memory: float, size: float, watts: float, source: str) -> Rates:
+def _accelerator(name: str, fp32: float, bf16: float, memory: float, size: float, watts: float, source: str, links: Links) -> Rates:
     """A card from its maker's figures; starting an operation costs what eager torch costs on a server's processor."""
-    return Rates(name, fp32, bf16, memory, memory, 8e-6, 0.02, size, watts, 16, source)
+    return Rates(name, fp32, bf16, memory, memory, 8e-6, 0.02, size, watts, 16, source, links=links)
 
+
+HBM_80, HBM_64 = 81_559 * 2.0**20, 65_536 * 2.0**20  # "80 GB" and "64 GB" cards, as their tools show them
+H100 = Links(8, 450e9, 50e9, 1979e12, "maker's data sheet: NVLink 900 GB/s both ways, one 400 Gb/s port a card")
+H800 = Links(8, 160e9, 50e9, 1979e12, "DeepSeek-V3 report, sections 3.1 and 3.2.2: NVLink 160 GB/s, InfiniBand 50 GB/s a card")
+ASCEND = Links(8, 100e9, 25e9, 0.0, "assumed: 8 cards on HCCS at 100 GB/s, one 200 Gb/s RoCE port a card; no FP8")
 
 MACHINES = {  # name -> rates; prices are the user's to fill in
     machine.name: machine
     for machine in (
         Rates("laptop-2core", 1.2e11, 3e10, 1.5e10, 8e9, 12e-6, 0.03, 8e9, 20, 2, "typical, not measured"),
         Rates("server-16core", 1.2e12, 1.2e12, 1.5e11, 5e10, 8e-6, 0.02, 64e9, 200, 16, "typical, not measured"),
-        _accelerator("h100", 67e12, 989e12, 3.35e12, 80e9, 700, "maker's data sheet, SXM, dense"),
-        _accelerator("h800", 67e12, 989e12, 3.35e12, 80e9, 700, "as h100 with slower links between cards"),
-        _accelerator("ascend-910b", 80e12, 320e12, 1.6e12, 64e9, 400, "press reports, not the maker's"),
+        _accelerator("h100", 67e12, 989e12, 3.35e12, HBM_80, 700, "maker's data sheet, SXM, dense", H100),
+        _accelerator("h800", 67e12, 989e12, 3.35e12, HBM_80, 700, "as h100 with slower links between cards", H800),
+        _accelerator(  # published for its variants: 280 to 354 TFLOP/s in bfloat16
+            "ascend-910b", 80e12, 320e12, 1.6e12, HBM_64, 400, "press reports, not the maker's", ASCEND,
+        ),
     )
 }
 

@@ -43,7 +43,7 @@ def learning(shape: Shape, rows: int, length: int, targets: int) -> Work:
     linear = 6 * (
         (counts.matrices + counts.mtp_matrices - (1 + modules) * head) * tokens + (1 + modules) * head * targets
     )
-    pairs = layers * s.num_attention_heads * tokens * length * _seen(length)
+    pairs = layers * s.num_attention_heads * tokens * length * seen(length)
     per_token = (
         layers * (86 * D + _attention_traffic(s))
         + moe * _mixture_traffic(s)
@@ -60,7 +60,7 @@ def learning(shape: Shape, rows: int, length: int, targets: int) -> Work:
     return Work(linear + pairs * (scores * s.qk_head_dim + 6 * s.value_dim), FLOAT * elements, started)
 
 
-def _seen(length: int) -> float:
+def seen(length: int) -> float:
     """Share of the score matrix that causal attention by chunks computes: 1 for one chunk, towards a half for many."""
     ends = [min(start + CHUNK, length) for start in range(0, length, CHUNK)]
     return sum((end - start) * end for start, end in zip(range(0, length, CHUNK), ends, strict=True)) / length**2
@@ -82,29 +82,6 @@ def _mixture_traffic(s: Shape) -> float:
     return routed + 27 * shared * expert + 15 * D * (shared > 0)
 
 
-def kept_bytes(shape: Shape, tokens: int, targets: int) -> float:
-    """Memory that a forward pass over `tokens` keeps for the backward pass, from measurements of whole steps.
-
-    MLA's figures are older than the kernels that keep less: an upper bound, up to 1.9 times what is kept. GQA was 15 % off
-    at worst on eight shapes.
-    """
-    s = shape
-    layers = s.num_hidden_layers + s.num_nextn_predict_layers
-    per_token = float(layers * (27 * s.hidden_size + 7 * s.num_attention_heads * s.qk_head_dim))
-    if s.attention == "gqa":
-        per_token = _grouped_keep(s, layers, s.moe_layers + s.moe_modules)
-    return FLOAT * (per_token * tokens + 2.9 * (1 + s.num_nextn_predict_layers) * s.vocab_size * targets)
-
-
-def _grouped_keep(s: Shape, layers: int, moe: int) -> float:
-    """Elements that `layers` layers of grouped-query attention, `moe` of them with experts, keep for a token."""
-    D, expert = s.hidden_size, s.moe_intermediate_size
-    heads = (s.num_attention_heads + s.num_key_value_heads) * s.head_dim
-    attention = 7 * D + (2.5 + 2 * s.qk_norm) * heads
-    mixture = 3 * s.num_experts_per_tok * (D + expert) + 4.5 * s.n_shared_experts * expert
-    return layers * attention + moe * mixture + (layers - moe) * 4.5 * s.intermediate_size
-
-
 def updating(shape: Shape, optimiser: str) -> Work:
     """One optimiser step: gradient norm, clipping, and AdamW or Muon (five Newton-Schulz steps a hidden matrix)."""
     s, counts = shape, parameters(shape)
@@ -113,13 +90,27 @@ def updating(shape: Shape, optimiser: str) -> Work:
         return Work(20 * everything, FLOAT * 6 * everything, 60)
     tables = counts.embedding * (1 if s.tie_word_embeddings else 2)
     layers = s.num_hidden_layers + s.num_nextn_predict_layers
-    flops = sum(count * _newton_schulz(a, b) for count, a, b in _hidden_matrices(s))
+    flops = newton_schulz(s)
     return Work(flops, FLOAT * (58 * (everything - tables) + 4 * tables), 127 + 44 * layers)
 
 
-def _newton_schulz(a: int, b: int) -> float:
-    a, b = min(a, b), max(a, b)
-    return 5 * (4 * a * a * b + 2 * a**3)
+def newton_schulz(shape: Shape) -> float:
+    """Floating-point operations of Muon's five steps on every hidden matrix."""
+    each = ((count, min(a, b), max(a, b)) for count, a, b in _hidden_matrices(shape))
+    return float(sum(5 * count * (4 * a * a * b + 2 * a**3) for count, a, b in each))
+
+
+def matrix_parameters(shape: Shape) -> float:
+    """Parameters that Muon updates: all matrices but tables and routers."""
+    return float(sum(count * a * b for count, a, b in _hidden_matrices(shape)))
+
+
+def largest_stack(shape: Shape) -> float:
+    """Elements of the most matrices of one shape, which Muon takes together."""
+    stacks: dict[tuple[int, int], float] = {}
+    for count, a, b in _hidden_matrices(shape):
+        stacks[a, b] = stacks.get((a, b), 0.0) + count * a * b
+    return max(stacks.values())
 
 
 def _hidden_matrices(s: Shape) -> list[tuple[int, int, int]]:

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,22 +158,67 @@ def _seal(draft: Draft, manifest: Manifest) -> None:
     for file in sorted(p for p in draft.path.rglob("*") if p.is_file()):
         _fsync(file)
         files[file.relative_to(draft.path).as_posix()] = {"bytes": file.stat().st_size, "sha256": file_hash(file)}
-    fields = asdict(manifest) | {
-        "files": files, "stats": draft.stats, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }  # fmt: skip
-    write_text(draft.path / MANIFEST, json.dumps(fields, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    _write_manifest(draft.path, replace(manifest, files=files, stats=draft.stats))
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    dated = replace(manifest, created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    write_text(folder / MANIFEST, json.dumps(asdict(dated), indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    return dated
 
 
 def seal(folder: Path, kind: str, names: list[str], *, inputs: Mapping[str, str]) -> Manifest:
     """Write a manifest over some files of a folder that is not built in one go (a run). Returns it."""
     facts = {n: {"bytes": (folder / n).stat().st_size, "sha256": file_hash(folder / n)} for n in names}
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    manifest = Manifest(kind, FORMATS[kind], facts, dict(inputs), {}, "", {}, created)
-    write_text(folder / MANIFEST, json.dumps(asdict(manifest), indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    return _write_manifest(folder, Manifest(kind, FORMATS[kind], facts, dict(inputs), {}, ""))
+
+
+def publish(
+    path: Path, kind: str, files: Mapping[str, dict[str, Any]], *, inputs: Mapping[str, str], stats: Mapping[str, Any]
+) -> Manifest:
+    """The end of `writing` for an artefact that several processes built in `temporary_name(path)`; one of them calls it.
+
+    `files` are the facts (bytes, sha256) that each writer took of what it wrote and flushed. Raises MachineError when a
+    file is not to be seen here: the processes do not share the folder.
+    """
+    built = temporary_name(path)
+    for name, fact in files.items():
+        if not (built / name).is_file() or (built / name).stat().st_size != fact["bytes"]:
+            raise MachineError(
+                "a file that another process wrote is not to be seen here", value=built / name,
+                why="the folder is not the same one for every process",
+                hint="put the run's folder (--out) on storage that all machines share",
+            )  # fmt: skip
+    manifest = _write_manifest(built, Manifest(kind, FORMATS[kind], dict(files), dict(inputs), {}, "", dict(stats)))
+    _move_into_place(built, path)
     return manifest
 
 
+def remove(path: Path) -> None:
+    """Delete an artefact so that it is never seen in part: it loses its name first."""
+    gone = temporary_name(path)
+    shutil.rmtree(gone, ignore_errors=True)
+    os.rename(path, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in `folder`: half-built artefacts, and old ones that had stepped aside.
+
+    An old one whose successor never took its place gets its name back. Call it while nobody else writes there.
+    """
+    for partial in folder.glob(".*.partial"):
+        shutil.rmtree(partial, ignore_errors=True)
+    for old in folder.glob(".*.old"):
+        path = old.with_name(old.name[1:].removesuffix(".old"))
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(old, path)
+
+
 def _move_into_place(built: Path, path: Path) -> None:
+    _fsync(built)
     if path.exists():  # a folder cannot replace a full one in one call: the old one steps aside first
         old = path.with_name(f".{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -210,12 +255,16 @@ def read(path: Path | str, kind: str | None = None, *, verify: bool = False) -> 
             "unknown artefact format", value=f"{manifest.kind} {manifest.format}",
             why=f"this version reads {manifest.kind} {FORMATS.get(manifest.kind)}", hint="upgrade, or make it again",
         )  # fmt: skip
-    _check_files(path, manifest, verify)
+    check_files(path, manifest.files, verify=verify)
     return manifest
 
 
-def _check_files(path: Path, manifest: Manifest, verify: bool) -> None:
-    for name, fact in manifest.files.items():
+def check_files(path: Path, files: Mapping[str, dict[str, Any]], *, verify: bool) -> None:
+    """That `files` of a manifest are inside `path` and have their recorded size; with `verify` also their sha256.
+
+    Raises ArtefactError. Several processes can share the reading, each with its part of the files.
+    """
+    for name, fact in files.items():
         file = path / name
         if not file.resolve().is_relative_to(path.resolve()):
             raise ArtefactError("a manifest names a file outside its folder", value=name)

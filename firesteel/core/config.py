@@ -19,7 +19,16 @@ from firesteel.core.data_settings import TokensSettings as TokensSettings
 from firesteel.core.errors import RecipeError, nearest
 from firesteel.core.model_settings import TRAINING, VARIANT
 from firesteel.core.model_settings import ModelSettings as ModelSettings
-from firesteel.core.table import Table
+from firesteel.core.table import Table, misfit
+from firesteel.core.train_settings import DistilSettings as DistilSettings
+from firesteel.core.train_settings import ExtendSettings as ExtendSettings
+from firesteel.core.train_settings import GrpoSettings as GrpoSettings
+from firesteel.core.train_settings import OptimSettings as OptimSettings
+from firesteel.core.train_settings import ParallelSettings as ParallelSettings
+from firesteel.core.train_settings import PreferenceSettings as PreferenceSettings
+from firesteel.core.train_settings import PretrainSettings as PretrainSettings
+from firesteel.core.train_settings import SftSettings as SftSettings
+from firesteel.core.train_settings import WatchSettings as WatchSettings
 
 DATA_PATHS = ("sources", "rules_file", "quality_good", "quality_bad", "against", "privacy_key")
 
@@ -36,82 +45,6 @@ class MachineSettings(Table):
     watts: float = Field(0.0, ge=0, description="power draw under load, W; 0 = measure or model it")
     country: str = Field("CHN", description="ISO 3166 alpha-3: carbon intensity of its electricity")
     pue: float = Field(1.0, ge=1, le=3, description="power usage effectiveness of the room")
-
-
-class OptimSettings(Table):
-    """Common to the training tables: optimiser, schedule, checkpoints."""
-
-    optimiser: Literal["muon", "adamw"] = Field("muon", description="for the hidden matrices; the rest is AdamW")
-    momentum: float = Field(0.95, ge=0, lt=1, description="Muon's")
-    table_rate: float = Field(
-        1.0, ge=0, description="learning rate of embeddings, head and routers, times learning_rate"
-    )
-    learning_rate: float = Field(2e-3, gt=0)
-    min_learning_rate: float = Field(0.1, ge=0, le=1, description="final rate as a share of learning_rate")
-    warmup_steps: int = Field(20, ge=0)
-    weight_decay: float = Field(0.1, ge=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.95, ge=0, lt=1)
-    grad_clip: float = Field(1.0, gt=0, description="bound on the global gradient norm")
-    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
-
-
-class PretrainSettings(OptimSettings):
-    """[pretrain]: next-token prediction on the documents."""
-
-    steps: int = Field(300, ge=1)
-    batch_size: int = Field(16, ge=1, description="sequences a step")
-    sequence_length: int = Field(256, ge=16, description="tokens a sequence")
-    mtp_weight: float = Field(0.3, ge=0, description="lambda of the multi-token prediction loss")
-
-
-class SftSettings(OptimSettings):
-    """[sft]: supervised fine-tuning on worked tasks and the user's own conversations."""
-
-    steps: int = Field(600, ge=1)
-    batch_size: int = Field(64, ge=1, description="conversations a step")
-    tasks: tuple[str, ...] = Field(("arithmetic", "word-problems"), description="task names, mixed evenly")
-    sources: tuple[str, ...] = Field(
-        (), description="files of conversations (messages, Alpaca, ShareGPT), one more task"
-    )
-    max_tokens: int = Field(256, ge=16, description="longer conversations are left out")
-    packing: bool = Field(
-        False, description="several conversations share a row of max_tokens, unseen by each other, instead of padding"
-    )
-    replay: int = Field(
-        2, ge=0, description="windows of documents learnt beside each batch, against forgetting; 0 = none"
-    )
-    replay_weight: float = Field(0.3, ge=0, description="weight of their loss")
-    mtp_weight: float = Field(0.1, ge=0)
-
-
-class GrpoSettings(OptimSettings):
-    """[grpo]: reinforcement learning with verifiable rewards (DeepSeekMath, R1)."""
-
-    steps: int = Field(30, ge=1)
-    tasks: tuple[str, ...] = ("arithmetic", "word-problems")
-    prompts: int = Field(128, ge=1, description="questions a step; many questions teach more than many answers to few")
-    group_size: int = Field(4, ge=2, description="answers sampled for one question")
-    table_rate: float = Field(
-        0.1, ge=0, description="low: rows of tokens that no answer used have only noise to follow"
-    )
-    max_new_tokens: int = Field(128, ge=4)
-    temperature: float = Field(1.0, gt=0)
-    learning_rate: float = Field(5e-4, gt=0)
-    warmup_steps: int = Field(2, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
-    clip_low: float = Field(0.2, gt=0, description="epsilon below: ratio >= 1 - clip_low")
-    clip_high: float = Field(0.28, gt=0, description="epsilon above: ratio <= 1 + clip_high (DAPO's clip-higher)")
-    kl_weight: float = Field(0.0, ge=0, description="beta of the k3 KL penalty against the model it started from")
-    minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
-    credit: Literal["step", "answer"] = Field(
-        "step", description="what is compared within a group: each step, or whole answers"
-    )
-    format_reward: float = Field(0.1, ge=0, description="reward for a well-formed <think>...</think>answer")
-    max_logprob_gap: float = Field(
-        0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token"
-    )
-    checkpoint_every: int = Field(5, ge=1)
 
 
 class EvalSettings(Table):
@@ -177,14 +110,47 @@ class Recipe(Table):
     tokenizer: TokenizerSettings = TokenizerSettings()
     tokens: TokensSettings = TokensSettings()
     model: ModelSettings = ModelSettings()
+    parallel: ParallelSettings = ParallelSettings()
+    watch: WatchSettings = WatchSettings()
     pretrain: PretrainSettings = PretrainSettings()
+    extend: ExtendSettings = ExtendSettings()
     sft: SftSettings = SftSettings()
+    distil: DistilSettings = DistilSettings()
+    preference: PreferenceSettings = PreferenceSettings()
     grpo: GrpoSettings = GrpoSettings()
     eval: EvalSettings = EvalSettings()
     compress: CompressSettings = CompressSettings()
     safety: SafetySettings = SafetySettings()
     release: ReleaseSettings = ReleaseSettings()
     serve: ServeSettings = ServeSettings()
+
+    @property
+    def model_stages(self) -> tuple[str, ...]:
+        """The stages of this recipe that make a model from the one before, in order."""
+        wanted = {
+            "pretrain": True, "extend": self.extend.factor > 1, "sft": self.sft.steps > 0,
+            "distil": bool(self.distil.teacher), "preference": bool(self.preference.sources), "grpo": self.grpo.steps > 0,
+        }  # fmt: skip
+        return tuple(name for name, is_wanted in wanted.items() if is_wanted)
+
+    def before(self, stage: str) -> str:
+        """The model stage that this one starts from; of a stage that makes no model: the last of them."""
+        names = self.model_stages
+        return names[names.index(stage) - 1] if stage in names else names[-1]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        if self.pretrain.steps == 0 and not self.pretrain.start_from:
+            raise misfit("pretrain.steps", 0, "there are no weights to take as they are", "give pretrain.start_from")
+        for name in self.model_stages:
+            settings = getattr(self, name)
+            rows = getattr(settings, "batch_start", 0) or getattr(settings, "batch_size", self.parallel.data)
+            if rows < self.parallel.data:
+                why = f"[parallel] parts each step's rows among {self.parallel.data} data-parallel processes"
+                raise misfit(f"{name}.batch_size", rows, why)
+        if self.release.require_rl_gain and not self.grpo.steps:
+            raise misfit("release.require_rl_gain", True, "grpo.steps = 0 leaves reinforcement learning out")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -295,5 +261,7 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
 
     return recipe.model_copy(update={
         "data": moved(recipe.data, *DATA_PATHS), "sft": moved(recipe.sft, "sources"),
+        "pretrain": moved(recipe.pretrain, "start_from"), "distil": moved(recipe.distil, "teacher"),
+        "preference": moved(recipe.preference, "sources"),
         "safety": moved(recipe.safety, "keywords"),
     })  # fmt: skip

@@ -12,7 +12,7 @@ FiresteelError            exit 1   our mistake, or one we cannot blame on anybod
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class FiresteelError(Exception):
@@ -68,6 +68,19 @@ class MachineError(UserError):
 
 class GateError(UserError):
     """A release gate said no."""
+
+
+def told(error: FiresteelError) -> dict[str, str]:
+    """An error as plain data, for another process."""
+    value = "" if error.value is None else str(error.value)
+    return {"kind": type(error).__name__, "what": error.what, "value": value, "why": error.why, "hint": error.hint}
+
+
+def restored(fields: Mapping[str, str]) -> FiresteelError:
+    """The error that another process told; a kind that is not known here becomes the plainest one."""
+    known: tuple[type[FiresteelError], ...] = (UserError, *UserError.__subclasses__())
+    kind = next((one for one in known if one.__name__ == fields["kind"]), FiresteelError)
+    return kind(fields["what"], value=fields["value"] or None, why=fields["why"], hint=fields["hint"])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,81 +1,160 @@
-"""Metrics of a run: `metrics.jsonl`, TensorBoard event files, and progress on the console."""
+"""Metrics of a run: `metrics.jsonl`, TensorBoard event files, alarms, and progress on the console.
+
+In several processes each has a RunLog, and only the first one's writes and speaks.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
+from rich.markup import escape
 
+from firesteel.core import live
 from firesteel.core.artefact import disk_error, write_text
+from firesteel.core.board import Board
+
+Metric = float | int | str | list[float] | Mapping[str, float] | None
 
 
 class RunLog:
     """Appends one JSON line a record to `DIR/metrics.jsonl`: {"stage", "step", "time", metric: value, ...}.
 
-    Steps grow within a stage. `rewind` forgets the records after a checkpoint, so that a resumed stage continues the
-    curve instead of doubling it.
+    A value is a number (null if it is not finite), a text, a list of numbers, or {name: number}; an alarm is a record
+    with "alarm" and "text" in place of metrics. Steps grow within a stage. `rewind` forgets the records after a
+    checkpoint, so that a resumed stage continues the curve instead of doubling it. Threads may share it.
     """
 
-    def __init__(self, directory: Path, console: Console | None = None) -> None:
-        self.directory, self.console = directory, console or Console(quiet=True)
+    def __init__(self, directory: Path, console: Console | None = None, *, first: bool = True) -> None:
+        self.directory, self.first = directory, first
+        self.console = console if console is not None and first else Console(quiet=True)
         self.file = directory / "metrics.jsonl"
-        directory.mkdir(parents=True, exist_ok=True)
-        self._board: Any = None
+        if first:
+            directory.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()  # the stall watch speaks from a thread of its own
+        self._lines: IO[str] | None = None
+        self._boards: dict[str, Board] = {}  # by stage, as steps of different stages say nothing about each other
+        self._bar: live.Lines | None = None
 
     def say(self, text: str) -> None:
         """One line on the console (rich markup)."""
         self.console.print(text, highlight=False)
 
-    def metrics(self, stage: str, step: int, show: str = "", **values: float | int | str | list[float]) -> None:
-        """Record values of one step; `show` is the console line for it, if any."""
-        record = {"stage": stage, "step": step, "time": round(time.time(), 3)} | values
-        try:
-            with self.file.open("a", encoding="utf-8") as f:
-                f.write(json.dumps(record, ensure_ascii=False) + "\n")
-            for name, value in values.items():
-                if isinstance(value, (int, float)):
-                    self._writer().add_scalar(f"{stage}/{name}", value, step)
-        except OSError as e:
-            raise disk_error(e, self.file) from e
+    def metrics(self, stage: str, step: int, show: str = "", **values: Metric) -> None:
+        """Record values of one step; `show` is the console line for it, if any. Raises MachineError for a full disk."""
+        if self.first:
+            facts = {name: _plain(value) for name, value in values.items()}
+            self._append({"stage": stage, "step": step, "time": round(time.time(), 3)} | facts)
+            self._board(stage).add(step, facts)
         if show:
             self.say(show)
 
+    def alarm(self, stage: str, step: int, kind: str, text: str) -> None:
+        """Say aloud that something is wrong at a step, and record it. `kind`: nan, spike, stall, replicas, ..."""
+        if not self.first:
+            return
+        record = {"stage": stage, "step": step, "time": round(time.time(), 3), "alarm": kind, "text": text}
+        self._append(record)
+        self.say(f"  [bold yellow]! {escape(stage)}, step {step}:[/bold yellow] {escape(text)}")
+        if self._bar is not None:
+            self._bar.alarm(f"step {step}: {text}")
+
+    @contextlib.contextmanager
+    def progress(self, stage: str, start: int, total: int) -> Iterator[live.Lines]:
+        """A stage on the console while it goes from step `start` to `total`: call `update(done, metrics)` after each step.
+
+        A live area on a terminal; elsewhere about ten lines a stage. Both end when the block does, however it ends.
+        """
+        if self.first:
+            self._board(stage).open()  # loading its library takes seconds, which are no part of a step
+        with live.progress(self.console, stage, start, total) as bar:
+            self._bar = bar
+            try:
+                yield bar
+            finally:
+                self._bar = None
+
     def rewind(self, stage: str, step: int) -> None:
         """Forget what `stage` recorded after `step`, and any half-written last line."""
-        kept = [r for r in self.records() if r["stage"] != stage or r["step"] <= step]
-        write_text(self.file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+        if not self.first:
+            return
+        with self._lock:
+            self._close_lines()  # the file is replaced
+            kept = [r for r in self.records() if r["stage"] != stage or r["step"] <= step]
+            write_text(self.file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+            self._board(stage).rewind(step)
 
     def records(self, stage: str | None = None) -> Iterator[dict[str, Any]]:
         """The records so far, of one stage or of all."""
         yield from read_metrics(self.file, stage)
 
     def close(self) -> None:
-        """Flush the TensorBoard file."""
-        if self._board is not None:
-            self._board.close()
-            self._board = None
+        """Flush and close the files; a later record opens them again."""
+        with self._lock:
+            self._close_lines()
+            for board in self._boards.values():
+                board.close()
 
-    def _writer(self) -> Any:
-        if self._board is None:
-            from tensorboardX import SummaryWriter  # slow to import; only runs that log need it
+    def _append(self, record: dict[str, Any]) -> None:
+        line = json.dumps(record, ensure_ascii=False) + "\n"
+        try:
+            with self._lock:
+                if self._lines is None:
+                    self._lines = _open_lines(self.file)
+                self._lines.write(line)
+                self._lines.flush()  # what is flushed outlives this process, even kill -9
+        except OSError as e:
+            raise disk_error(e, self.file) from e
 
-            self._board = SummaryWriter(str(self.directory / "tensorboard"), flush_secs=30)
-        return self._board
+    def _close_lines(self) -> None:
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+
+    def _board(self, stage: str) -> Board:
+        if stage not in self._boards:
+            self._boards[stage] = Board(self.directory / "tensorboard" / stage, stage)
+        return self._boards[stage]
+
+
+def _open_lines(file: Path) -> IO[str]:
+    """The metrics file at its end; a half line that a killed process left gets an end, so that the next stays whole."""
+    whole = True
+    if file.is_file() and file.stat().st_size:
+        with file.open("rb") as f:
+            f.seek(-1, 2)
+            whole = f.read(1) == b"\n"
+    lines = file.open("a", encoding="utf-8")
+    if not whole:
+        lines.write("\n")
+    return lines
+
+
+def _plain(value: Metric) -> Any:
+    """A value as JSON knows it: NaN and infinity, which JSON has no words for, become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def read_metrics(file: Path, stage: str | None = None) -> Iterator[dict[str, Any]]:
-    """Records of a metrics file; a half-written last line is left out."""
+    """Records of a metrics file; a half-written line is left out."""
     if not file.is_file():
         return
-    with file.open(encoding="utf-8") as f:
+    with file.open(encoding="utf-8", errors="replace") as f:
         for line in f:
             try:
                 record = json.loads(line)
             except ValueError:
                 continue
-            if stage is None or record.get("stage") == stage:
+            if isinstance(record, dict) and (stage is None or record.get("stage") == stage):
                 yield record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,13 @@ def write_files(folder: Path, backend: Backend, config: dict[str, Any], template
     )
     if template is not None:
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy what a folder has of the tokenizer's files, and how generation ends."""
+    for name in (*TOKENIZER_FILES, "generation_config.json"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
 
 
 def config_of(config: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:

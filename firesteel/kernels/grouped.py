@@ -33,7 +33,7 @@ class _GroupedLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
-        spans, kind = _spans(counts), product_dtype(x)
+        spans, kind = spans_of(counts), product_dtype(x)
         rows, y = x.to(kind), x.new_empty(x.shape[0], weight.shape[1], dtype=kind)
         for e, a, b in spans:
             torch.mm(rows[a:b], weight[e].to(kind).t(), out=y[a:b])
@@ -47,22 +47,20 @@ class _GroupedLinear(torch.autograd.Function):
         kind = product_dtype(x)
         dy, rows = dy.contiguous().to(kind), x.to(kind)
         dx = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
-        dw = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
+        dw = torch.empty_like(weight, dtype=kind) if ctx.needs_input_grad[1] else None  # as linear.py's
         if dw is not None:
             for e in set(range(len(weight))) - {e for e, _, _ in ctx.spans}:  # idle experts
                 dw[e].zero_()
         for e, a, b in ctx.spans:
             if dx is not None:
                 torch.mm(dy[a:b], weight[e].to(kind), out=dx[a:b])
-            if dw is not None and kind == dw.dtype:
+            if dw is not None:
                 torch.mm(dy[a:b].t(), rows[a:b], out=dw[e])
-            elif dw is not None:
-                dw[e] = torch.mm(dy[a:b].t(), rows[a:b])
         return None if dx is None else dx.to(x.dtype), dw, None
 
 
-def _spans(counts: list[int]) -> list[tuple[int, int, int]]:
-    """(expert, first row, past the last row) of the active experts."""
+def spans_of(counts: list[int]) -> list[tuple[int, int, int]]:
+    """(expert, first row, past the last row) of the active experts; counts: rows of each expert."""
     spans, start = [], 0
     for e, n in enumerate(counts):
         if n:

@@ -55,5 +55,5 @@ class _WideLinear(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             dx = (wide @ weight.to(kind)).to(x.dtype).view_as(x)
         if ctx.needs_input_grad[1]:
-            dw = (wide.t() @ x.reshape(-1, x.shape[-1]).to(kind)).to(weight.dtype)
+            dw = wide.t() @ x.reshape(-1, x.shape[-1]).to(kind)  # autograd rounds it unless it is summed in float32
         return dx, dw

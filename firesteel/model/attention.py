@@ -1,9 +1,12 @@
 """Grouped-query attention (Ainslie et al. 2023), and what it shares with MLA. MHA is GQA with a key head for every head.
 
 B batch, T new tokens, S cached + new tokens, H heads, G key/value heads, D hidden, W width of a head
+t tokens of a part
 """
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +19,24 @@ from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import Linear, RMSNorm
 from firesteel.model.rope import rotate
+
+
+class Part(ABC):
+    """Some tokens of sequences that several processes share; stands where a mask does (train/parallel/context.py)."""
+
+    positions: Tensor  # [t]: places of this process's tokens in the whole sequence
+
+    @abstractmethod
+    def own(self, x: Tensor) -> Tensor:
+        """What belongs to this process's tokens: [B, T, ...] -> [B, t, ...]."""
+
+    @abstractmethod
+    def gather(self, x: Tensor) -> Tensor:
+        """All tokens' from every process's own: [B, t, ...] -> [B, T, ...]."""
+
+    @abstractmethod
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """`attend` of own queries [B, H, t, W] to all keys [B, G, T, W] and values [B, G, T, V]."""
 
 
 class GQA(nn.Module):
@@ -33,9 +54,10 @@ class GQA(nn.Module):
             self.q_norm = RMSNorm(width, c.rms_norm_eps)
             self.k_norm = RMSNorm(width, c.rms_norm_eps)
 
-    def forward(self, x: Tensor, table: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, table: Tensor, mask: Tensor | Part | None = None) -> Tensor:
         """Causal attention over whole sequences. x [B, T, D], table [1, T, 2, W/2], mask [B, 1, T, T] or None -> [B, T, D]."""
         q, k, v = self._heads(x, table)
+        k, v = gathered(k, mask), gathered(v, mask)
         o = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, self.config.softmax_scale)
         out: Tensor = self.o_proj(o.transpose(1, 2).flatten(2))
         return out
@@ -68,12 +90,24 @@ class GQA(nn.Module):
         )
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+def own(x: Tensor, mask: Tensor | Part | None) -> Tensor:
+    """What belongs to the tokens of this process: [B, T, ...] as it is, where no others share the sequences."""
+    return mask.own(x) if isinstance(mask, Part) else x
+
+
+def gathered(x: Tensor, mask: Tensor | Part | None) -> Tensor:
+    """The same of all tokens [B, T, ...], whichever process they are on."""
+    return mask.gather(x) if isinstance(mask, Part) else x
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | Part | None, scale: float) -> Tensor:
     """softmax(q k^T scale) v over earlier tokens.
 
     q [B, H, T, W], k [B, G, T, W], v [B, G, T, V], mask [B, 1, T, T] of who sees whom; None: every earlier token.
     Returns [B, H, T, V].
     """
+    if isinstance(mask, Part):
+        return mask.attend(q, k, v, scale)
     if mask is None:
         out: Tensor = kernel("causal_attention", q.device.type)(q, k, v, scale)
         return out

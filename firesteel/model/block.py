@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from firesteel.model.attention import GQA
+from firesteel.model.attention import GQA, Part
 from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import RMSNorm, SwiGLU
@@ -28,7 +28,9 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
         self.mlp: nn.Module = MoE(c) if c.is_moe(layer) else SwiGLU(c.hidden_size, c.intermediate_size, bias=c.mlp_bias)
 
-    def forward(self, x: Tensor, table: Tensor, mask: Tensor | None = None, view: CacheView | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, table: Tensor, mask: Tensor | Part | None = None, view: CacheView | None = None
+    ) -> Tensor:
         """x [B, T, D], rotary table and mask of its positions, or a cache window when decoding -> [B, T, D]."""
         h = self.input_layernorm(x)
         attended = self.self_attn(h, table, mask) if view is None else self.self_attn.extend(h, table, view, self.layer)

@@ -20,12 +20,13 @@ class Linear(nn.Linear):
     def __init__(self, width: int, out: int, *, bias: bool = False) -> None:
         super().__init__(width, out, bias=bias)
         self.adapter: Any = None  # lora.LinearAdapter, where there is one
+        self.op = "linear"  # of kernels.table; training may choose another (train/precision.py)
 
     def reset_parameters(self) -> None:
         """Nothing: Transformer.initialise, or a file, fills every weight."""
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = kernel("linear", x.device.type)(x, self.weight, self.bias)
+        out: Tensor = kernel(self.op, x.device.type)(x, self.weight, self.bias)
         return out if self.adapter is None else out + self.adapter(x)
 
     def effective(self) -> Tensor:
@@ -38,6 +39,10 @@ class Embedding(nn.Embedding):
 
     def reset_parameters(self) -> None:
         """Nothing: Transformer.initialise, or a file, fills every weight."""
+
+    def forward(self, input: Tensor) -> Tensor:  # nn.Embedding's name
+        out: Tensor = kernel("embedding", input.device.type)(input, self.weight)
+        return out
 
 
 class RMSNorm(nn.Module):

@@ -8,7 +8,6 @@ I in, O out, r rank, E experts, M rows sorted by expert
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from firesteel.core.errors import ArtefactError, UserError, nearest
 from firesteel.kernels.table import kernel
+from firesteel.model.initial import initial_weight
 from firesteel.model.layers import Linear
 from firesteel.model.moe import MoE
 from firesteel.model.transformer import Transformer
@@ -61,7 +60,9 @@ class LinearAdapter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., I] -> [..., O]."""
-        return F.linear(F.linear(x, self.a), self.b) * self.scale
+        linear = kernel("linear", x.device.type)
+        out: Tensor = linear(linear(x, self.a), self.b)
+        return out * self.scale
 
     def delta(self) -> Tensor:
         """What merging adds to the weight, [O, I]."""
@@ -115,7 +116,7 @@ class ExpertsAdapter(nn.Module):
                 yield f"{stem}.experts.{e}.{part}_proj.lora_B.weight", b
 
 
-def attach(model: Transformer, lora: LoRA, generator: torch.Generator | None = None) -> None:
+def attach(model: Transformer, lora: LoRA, seed: int = 0) -> None:
     """Freeze the model and give every target an adapter that changes nothing yet. Raises UserError for an unknown target."""
     assert not any(True for _ in adapters(model)), "there are adapters already"
     places = dict(_places(model))
@@ -127,12 +128,11 @@ def attach(model: Transformer, lora: LoRA, generator: torch.Generator | None = N
     for name, module in places.items():
         if lora.targets and _leaf(name) not in lora.targets:
             continue
-        adapter = ExpertsAdapter(module, lora) if isinstance(module, MoE) else LinearAdapter(module, lora)
-        for key, p in adapter.named_parameters():
-            if key.endswith("a"):
-                bound = 1 / math.sqrt(p.shape[-1])
-                nn.init.uniform_(p, -bound, bound, generator=generator)
-        module.adapter = adapter
+        module.adapter = ExpertsAdapter(module, lora) if isinstance(module, MoE) else LinearAdapter(module, lora)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.requires_grad and not p.is_meta:
+                p.copy_(initial_weight(name, p.shape, layers=model.config.num_hidden_layers, seed=seed))
 
 
 def adapters(model: Transformer) -> Iterator[tuple[str, LinearAdapter | ExpertsAdapter]]:

@@ -8,10 +8,12 @@ latent space and attends to the cache as one shared key/value head (decoding; "w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from firesteel.model.attention import attend
+from firesteel.model.attention import Part, attend, gathered
 from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import Linear, RMSNorm
@@ -35,16 +37,17 @@ class MLA(nn.Module):
         self.kv_a_layernorm = RMSNorm(c.kv_lora_rank, c.latent_norm_eps)
         self.kv_b_proj = Linear(c.kv_lora_rank, heads * (c.qk_nope_head_dim + c.v_head_dim), bias=False)  # W_UK, W_UV
         self.o_proj = Linear(heads * c.v_head_dim, width, bias=c.o_bias)  # W_O (eq. 47)
+        self.every_head: Callable[[Tensor], Tensor] | None = None  # tensor.py: what heads on several processes read
 
-    def forward(self, x: Tensor, table: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, table: Tensor, mask: Tensor | Part | None = None) -> Tensor:
         """Causal attention over whole sequences. x [B, T, D], table [1, T, 2, R/2], mask [B, 1, T, T] or None -> [B, T, D]."""
         c = self.config
-        B, T, _ = x.shape
         q = torch.cat(self._queries(x, table), dim=-1)  # [B, T, H, N+R] (eq. 40)
-        latent, k_rope = self._latent(x, table)  # [B, T, C], [B, T, R]
-        kv = self.kv_b_proj(latent).view(B, T, c.num_attention_heads, c.qk_nope_head_dim + c.v_head_dim)
+        latent, k_rope = (gathered(part, mask) for part in self._latent(x, table))  # [B, T, C], [B, T, R]
+        k_rope = k_rope if self.every_head is None else self.every_head(k_rope)
+        kv = self.kv_b_proj(latent).unflatten(-1, (-1, c.qk_nope_head_dim + c.v_head_dim))
         k_nope, v = kv.split([c.qk_nope_head_dim, c.v_head_dim], dim=-1)  # eq. 42, 45
-        k = torch.cat((k_nope, k_rope[:, :, None].expand(-1, -1, c.num_attention_heads, -1)), dim=-1)  # eq. 44
+        k = torch.cat((k_nope, k_rope[:, :, None].expand(-1, -1, k_nope.shape[2], -1)), dim=-1)  # eq. 44
         o = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, c.softmax_scale)  # eq. 46
         out: Tensor = self.o_proj(o.transpose(1, 2).flatten(2))
         return out
@@ -71,7 +74,7 @@ class MLA(nn.Module):
         """Content part [B, T, H, N] and rotated part [B, T, H, R]."""
         c = self.config
         q = self.q_proj(x) if c.q_lora_rank is None else self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x)))
-        q = q.view(*x.shape[:2], c.num_attention_heads, c.qk_head_dim)
+        q = q.unflatten(-1, (-1, c.qk_head_dim))
         q_nope, q_rope = q.split([c.qk_nope_head_dim, c.qk_rope_head_dim], dim=-1)
         return q_nope, rotate(q_rope, table, interleave=c.rope_interleave)
 

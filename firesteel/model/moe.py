@@ -5,6 +5,7 @@ B batch, T tokens, N = B*T, D hidden, E routed experts, K experts a token, I exp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -74,8 +75,8 @@ class _Dispatch(torch.autograd.Function):
         return d.index_select(0, inverse).view(-1, ctx.K, d.shape[1]).sum(dim=1), None, None, None
 
 
-class _Restore(torch.autograd.Function):
-    """Rows sorted by expert [N*K, D] -> rows by token; a permutation both ways."""
+class Permuted(torch.autograd.Function):
+    """Rows [M, D] in the order of `inverse`, a permutation whose own inverse is `order`; neither way adds anything up."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
@@ -86,6 +87,21 @@ class _Restore(torch.autograd.Function):
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor, None, None]:
         (order,) = ctx.saved_tensors
         return d.index_select(0, order), None, None
+
+
+class _Attach(torch.autograd.Function):
+    """y as it is; going backward through it also goes backward from `loss`, as if that had been added to the total.
+
+    So a layer needs nobody to collect its loss, which in a pipeline another process would have to do.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, loss: Tensor) -> Tensor:
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, Tensor]:
+        return d, d.new_ones((), dtype=torch.float32)
 
 
 class MoE(nn.Module):
@@ -100,34 +116,57 @@ class MoE(nn.Module):
         shared = c.n_shared_experts * c.moe_intermediate_size  # n shared experts are one n times as wide
         self.shared_experts = SwiGLU(c.hidden_size, shared, bias=c.mlp_bias) if shared else None
         self.adapter: Any = None  # lora.ExpertsAdapter, where there is one
+        self.op = "grouped_linear"  # of kernels.table; training may choose another (train/precision.py)
+        self.spread: Any = None  # train/parallel/expert.py, where experts live on several processes
+        self.whole: Callable[[Tensor], Tensor] | None = (
+            None  # context.py: counts [B, E] of whole sequences from parts of them
+        )
         self.load: Tensor  # tokens each expert got since the last balance step, [E]
         self.register_buffer("load", torch.zeros(c.n_routed_experts), persistent=False)
-        self.balance_loss: Tensor | None = None  # of the last training forward
+        self.balance_weight = 0.0  # of the balance loss in training: alpha over the rows of the whole step
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, D] -> [B, T, D]."""
         flat = x.reshape(-1, x.shape[-1])
         gates, experts, scores = self.gate(flat)
+        counts = torch.bincount(experts.view(-1), minlength=self.config.n_routed_experts)
+        routed = (self.spread or self.routed)(flat, gates, experts, counts).view_as(x)
+        if self.training and torch.is_grad_enabled():
+            self.load += counts
+            if self.balance_weight:
+                rows = x.shape[:2]
+                loss = sequence_balance(scores.unflatten(0, rows), experts.unflatten(0, rows), self.whole)
+                routed = _Attach.apply(routed, self.balance_weight * loss)
+        return routed if self.shared_experts is None else routed + self.shared_experts(x)
+
+    def routed(
+        self, x: Tensor, gates: Tensor, experts: Tensor, counts: Tensor,
+        compute: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """sum_k g_k FFN_k(x): x [N, D], gates and experts [N, K], counts [E] of each expert's rows -> [N, D].
+
+        `compute`(rows [N*K, D] sorted by expert, counts) in place of this process's own experts.
+        """
         N, K = experts.shape
         order = experts.view(-1).argsort(stable=True)
         inverse = torch.empty_like(order).scatter_(0, order, torch.arange(N * K, device=x.device))
-        counts = torch.bincount(experts.view(-1), minlength=self.config.n_routed_experts)
-        rows = self._experts(_Dispatch.apply(flat, order, inverse, K), counts.tolist())
-        y = _Restore.apply(rows, order, inverse).view(N, K, -1)
-        routed = torch.bmm(gates[:, None].to(y.dtype), y)[:, 0].view_as(x)  # sum_k g_k FFN_k(x)
-        if self.training and torch.is_grad_enabled():
-            self.load += counts
-            self.balance_loss = sequence_balance(scores.view(*x.shape[:2], -1), experts.view(*x.shape[:2], K))
-        return routed if self.shared_experts is None else routed + self.shared_experts(x)
+        rows = _Dispatch.apply(x, order, inverse, K)
+        done = self.experts(rows, counts.tolist()) if compute is None else compute(rows, counts)
+        y = Permuted.apply(done, order, inverse).unflatten(0, (N, K))
+        return torch.bmm(gates[:, None].to(y.dtype), y)[:, 0]
 
-    def _experts(self, rows: Tensor, counts: list[int]) -> Tensor:
-        """SwiGLU of each expert on its own rows. rows [N*K, D] sorted by expert -> [N*K, D]."""
-        linear, swiglu = kernel("grouped_linear", rows.device.type), kernel("swiglu", rows.device.type)
-        hidden = linear(rows, self.gate_up, counts)  # [N*K, 2I]
+    def experts(self, rows: Tensor, counts: list[int]) -> Tensor:
+        """SwiGLU of each expert on its own rows. rows [M, D] sorted by expert -> [M, D]."""
+        return self.feed_forward(rows, counts, self.gate_up, self.down)
+
+    def feed_forward(self, rows: Tensor, counts: list[int], gate_up: Tensor, down: Tensor) -> Tensor:
+        """The same with the weights of these experts: gate_up [e, 2I, D], down [e, D, I]."""
+        linear, swiglu = kernel(self.op, rows.device.type), kernel("swiglu", rows.device.type)
+        hidden = linear(rows, gate_up, counts)  # [M, 2I]
         if self.adapter is not None:
             hidden = hidden + self.adapter.gate_up(rows, counts)
         act = swiglu(hidden)
-        y: Tensor = linear(act, self.down, counts)
+        y: Tensor = linear(act, down, counts)
         return y if self.adapter is None else y + self.adapter.down(act, counts)
 
     @torch.no_grad()
@@ -141,15 +180,18 @@ class MoE(nn.Module):
         return share
 
 
-def sequence_balance(scores: Tensor, experts: Tensor) -> Tensor:
-    """Sequence-wise balance loss, before its weight alpha (eq. 17-20). scores [B, T, E], experts [B, T, K] -> scalar.
+def sequence_balance(scores: Tensor, experts: Tensor, whole: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    """Sequence-wise balance loss summed over rows, before its weight (eq. 17-20). scores [B, T, E], experts [B, T, K] -> scalar.
 
-    f counts the chosen experts; the report counts the unbiased top-k, which differs only while a bias overrules it.
+    f counts the chosen experts; the report counts the unbiased top-k, which differs only while a bias overrules it. Of parts of
+    sequences, `whole` makes counts [B, E] those of the whole ones; the result is then these tokens' share of the loss.
     """
     B, T, E = scores.shape
     K = experts.shape[-1]
     row = torch.arange(B, device=scores.device)[:, None] * E
     chosen = torch.bincount((experts.view(B, T * K) + row).view(-1), minlength=B * E).view(B, E)
+    chosen = chosen if whole is None else whole(chosen)
+    T = T if whole is None or not B else int(chosen[0].sum()) // K
     f = chosen.to(scores.dtype) * (E / (K * T))
-    P = (scores / scores.sum(dim=-1, keepdim=True)).mean(dim=1)  # [B, E]
-    return (f * P).sum(dim=-1).mean()
+    P = (scores / scores.sum(dim=-1, keepdim=True)).sum(dim=1) / T  # [B, E]
+    return (f * P).sum()

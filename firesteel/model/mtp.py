@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from firesteel.model.attention import Part
 from firesteel.model.block import Block
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import Linear, RMSNorm
@@ -28,7 +29,7 @@ class MTP(nn.Module):
         self.block = Block(config, layer)  # TRM_k
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, hidden: Tensor, following: Tensor, table: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, following: Tensor, table: Tensor, mask: Tensor | Part | None = None) -> Tensor:
         """hidden [B, T, D] and embeddings of the following tokens [B, T, D] -> states that predict the token after [B, T, D]."""
         x = self.eh_proj(torch.cat((self.enorm(following), self.hnorm(hidden)), dim=-1))
         out: Tensor = self.norm(self.block(x, table, mask))

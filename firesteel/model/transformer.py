@@ -5,7 +5,8 @@ B batch, T tokens, D hidden, V vocabulary
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,35 +14,68 @@ from torch import Tensor, nn
 from firesteel.core.errors import UserError
 from firesteel.kernels.linear import product_dtype
 from firesteel.kernels.table import kernel
+from firesteel.model.attention import Part, gathered, own
 from firesteel.model.block import Block
 from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
+from firesteel.model.initial import initial_weight
 from firesteel.model.layers import Embedding, Linear, RMSNorm
 from firesteel.model.moe import MoE
 from firesteel.model.mtp import MTP
 from firesteel.model.rope import Rope
 
 
+class Layers(nn.Module):
+    """Blocks under their numbers in the whole model, in order; a part of a model has some of them."""
+
+    def __init__(self, config: ModelConfig, numbers: range) -> None:
+        super().__init__()
+        for i in numbers:
+            self.add_module(str(i), Block(config, i))
+
+    def __iter__(self) -> Iterator[Block]:
+        return self.children()  # type: ignore[return-value]
+
+    def __getitem__(self, number: int) -> Block:
+        return self.get_submodule(str(number))  # type: ignore[return-value]
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
 class Transformer(nn.Module):
     """A decoder-only language model; the same module trains, samples, serves and is exported.
 
-    A new one's weights are unset memory until `initialise` or a file fills them.
+    A new one's weights are unset memory until `initialise` or a file fills them. With `layers`, it is only that part of a
+    model, under the names of the whole: a part without the first layer takes hidden states in place of tokens, one without
+    the last returns states that are not normed, and has no heads.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layers: range | None = None) -> None:
         super().__init__()
         c = self.config = config
-        self.embed_tokens = Embedding(c.vocab_size, c.hidden_size)
-        self.layers = nn.ModuleList(Block(c, i) for i in range(c.num_hidden_layers))
-        self.norm = RMSNorm(c.hidden_size, c.rms_norm_eps)
-        self.mtp = nn.ModuleList(MTP(c, c.num_hidden_layers + k) for k in range(c.num_nextn_predict_layers))
-        self.lm_head = None if c.tie_word_embeddings else Linear(c.hidden_size, c.vocab_size, bias=False)
+        own = range(c.num_hidden_layers) if layers is None else layers
+        self.first, self.last = own.start == 0, own.stop == c.num_hidden_layers
+        modules = c.num_nextn_predict_layers if self.last else 0
+        tables = self.first or (self.last and (c.tie_word_embeddings or modules > 0))
+        self.embed_tokens = Embedding(c.vocab_size, c.hidden_size) if tables else None
+        self.layers = Layers(c, own)
+        self.norm = RMSNorm(c.hidden_size, c.rms_norm_eps) if self.last else None
+        self.mtp = nn.ModuleList(MTP(c, c.num_hidden_layers + k) for k in range(modules))
+        head = self.last and not c.tie_word_embeddings
+        self.lm_head = Linear(c.hidden_size, c.vocab_size, bias=False) if head else None
         self.rope = Rope(c)
+        self.context: Any = None  # train/parallel/context.py, where several processes share each sequence
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.embed_tokens.weight.device
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored in; routers may be wider."""
+        return next(p.dtype for name, p in self.named_parameters() if not name.endswith("gate.weight"))
 
     def forward(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
         """tokens [B, T] -> normed final states [B, T, D]; each token sees itself and earlier ones.
@@ -51,15 +85,16 @@ class Transformer(nn.Module):
         depends on distances alone, so positions run through from 0. Raises UserError past max_position_embeddings.
         """
         table, mask = self._places(tokens, segments)
-        x = self._embedded(tokens)
+        x = self._embedded(own(tokens, mask)) if self.first else own(tokens, mask)
         for block in self.layers:
             x = block(x, table, mask)
-        out: Tensor = self.norm(x)
-        return out
+        return gathered(x if self.norm is None else self.norm(x), mask)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """States [..., D] -> float32 logits [..., V]."""
-        weight = self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+        head = self.lm_head or self.embed_tokens
+        assert head is not None, "this part of the model has no head"
+        weight = head.weight
         logits: Tensor = kernel("linear", hidden.device.type)(hidden, weight)
         return logits.float()
 
@@ -69,12 +104,13 @@ class Transformer(nn.Module):
         Of module k = 1, 2, ...: [B, T-k, D], whose state i knows tokens up to i+k and predicts token i+k+1.
         """
         states = []
-        table, mask = self._places(tokens, segments)
         for k, module in enumerate(self.mtp, start=1):
-            if tokens.shape[1] <= k:
+            T = tokens.shape[1] - k
+            if T <= 0:
                 break
-            seen = None if mask is None else mask[:, :, :-k, :-k]
-            hidden = module(hidden[:, : tokens.shape[1] - k], self._embedded(tokens[:, k:]), table[:, :-k], seen)
+            table, mask = self._places(tokens[:, :T], None if segments is None else segments[:, :T])
+            following = self._embedded(own(tokens[:, k:], mask))
+            hidden = gathered(module(own(hidden[:, :T], mask), following, table, mask), mask)
             states.append(hidden)
         return states
 
@@ -85,6 +121,7 @@ class Transformer(nn.Module):
         tokens [B, T] right-padded; `view` (PagedCache.view, ContiguousCache.view) says how many are cached and new. Returns
         logits [B, V] after each row's last real token. Logits of a row do not depend on the padding.
         """
+        assert self.embed_tokens is not None and self.norm is not None, "a part of a model cannot be extended"
         x = self.embed_tokens(tokens)
         table = self.rope(view.positions)
         for block in self.layers:
@@ -94,16 +131,20 @@ class Transformer(nn.Module):
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         """Embeddings [B, T, D], in the dtype that this machine computes activations in (kernels/linear.py)."""
+        assert self.embed_tokens is not None, "this part of the model has no embeddings"
         x: Tensor = self.embed_tokens(tokens)
         return x.to(product_dtype(x))
 
-    def _places(self, tokens: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _places(self, tokens: Tensor, segments: Tensor | None) -> tuple[Tensor, Tensor | Part | None]:
         """Rotary table [1, T, 2, R/2], and who sees whom [B, 1, T, T] where causality alone does not say it."""
         T, longest = tokens.shape[1], self.config.max_position_embeddings
         if T > longest:
             raise UserError(
                 "a sequence is longer than the model's context", value=T, why=f"the model has {longest} positions"
             )
+        if self.context is not None:
+            part: Part = self.context.part(T, segments, tokens.device)
+            return self.rope(part.positions[None]), part
         position = torch.arange(T, device=tokens.device)
         table = self.rope(position[None])
         if segments is None:
@@ -115,14 +156,8 @@ class Transformer(nn.Module):
         """Every mixture-of-experts layer, the MTP modules' included."""
         return [m for m in self.modules() if isinstance(m, MoE)]
 
+    @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Random weights N(0, 1/fan_in), embeddings N(0, 1/D); into the residual stream scaled by 1/sqrt(2 layers)."""
-        residual = 1 / math.sqrt(2 * self.config.num_hidden_layers)
+        """Random weights (initial.py) that the generator's seed decides."""
         for name, p in self.named_parameters():
-            if p.ndim < 2:
-                if name.endswith("bias"):
-                    nn.init.zeros_(p)
-                continue
-            scale = residual if name.endswith(("o_proj.weight", "down_proj.weight", ".down")) else 1.0
-            std = scale / math.sqrt(p.shape[-1])
-            nn.init.normal_(p, std=std, generator=generator)
+            p.copy_(initial_weight(name, p.shape, layers=self.config.num_hidden_layers, seed=generator.initial_seed()))

@@ -5,10 +5,11 @@ In memory an expert stack is one tensor; on disk every expert has its own gate/u
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,42 @@ def load_config(folder: Path | str) -> ModelConfig:
     return families.from_hf(_fields(Path(folder)))
 
 
+def stored_config(folder: Path | str) -> ModelConfig:
+    """config.json, less what it announces and the weights do not hold (`load_model` reads it so). Raises ArtefactError."""
+    fields = _fields(Path(folder))
+    with WeightFiles(Path(folder), fields.get("quantization_config")) as files:
+        return _as_stored(fields, files)
+
+
+@contextlib.contextmanager
+def stored_weights(folder: Path | str, config: ModelConfig) -> Iterator[Callable[[str, torch.Size], Tensor]]:
+    """A function from a name of Transformer.state_dict() and its shape to the folder's float32 tensor, one at a time.
+
+    The weights must be those of `config` (as `load_model`). Raises ArtefactError.
+    """
+    folder = Path(folder)
+    find_weights(folder)
+    with torch.device("meta"):
+        wanted = dict(to_hf(Transformer(config)))
+    with WeightFiles(folder, _fields(folder).get("quantization_config")) as files:
+        _check(wanted, files, config)
+
+        def read(name: str, shape: torch.Size) -> Tensor:
+            tensor = torch.empty(shape, dtype=torch.float32)
+            for hf, view in _views(name, tensor, config):
+                files.fill(hf, view)
+            return tensor
+
+        yield read
+
+
 def load_model(
-    folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = torch.float32
-) -> Transformer:
+    folder: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = torch.float32,
+    config: ModelConfig | None = None,
+) -> Transformer:  # fmt: skip
     """Read an HF-layout folder (one file or shards) into a model in eval mode; `dtype` None keeps the stored one.
+
+    `config`: in place of the folder's own, with the same weights: other rotary positions, a longer context.
 
     Weights go straight to their places: peak memory is the model and some megabytes. Raises ArtefactError naming missing,
     surplus or wrongly shaped tensors before any is read; pickled weights are refused.
@@ -48,7 +81,7 @@ def load_model(
     find_weights(folder)
     fields = _fields(folder)
     with WeightFiles(folder, fields.get("quantization_config")) as files:
-        config = _as_stored(fields, files)
+        config = config or _as_stored(fields, files)
         with torch.device("meta"):
             model = Transformer(config)
         _check(dict(to_hf(model)), files, config)
@@ -63,10 +96,17 @@ def save_model(folder: Path, model: Transformer, *, dtype: torch.dtype | None = 
 
     The config is that of a family in transformers wherever one computes this model (families.py).
     """
-    dtype = dtype or model.embed_tokens.weight.dtype
-    config = families.to_hf(model.config) | {"torch_dtype": str(dtype).removeprefix("torch.")}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    write_shards(folder, ((name, _kept(name, t, dtype)) for name, t in to_hf(model)), shard)
+    save_weights(folder, model.config, model.state_dict().items(), dtype or model.dtype, shard)
+
+
+def save_weights(
+    folder: Path, config: ModelConfig, named: Iterable[tuple[str, Tensor]], dtype: torch.dtype, shard: int = SHARD
+) -> None:
+    """The same from the tensors of Transformer.state_dict(), one at a time; adapters are left out."""
+    fields = families.to_hf(config) | {"torch_dtype": str(dtype).removeprefix("torch.")}
+    (folder / "config.json").write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    each = (view for name, tensor in named for view in _views(name, tensor, config))
+    write_shards(folder, ((name, _kept(name, t, dtype)) for name, t in each), shard)
 
 
 def _kept(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -115,21 +155,26 @@ def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
 def to_hf(model: Transformer) -> Iterator[tuple[str, Tensor]]:
     """Every weight under its Hugging Face name; tensors share memory with the model."""
     for name, tensor in model.state_dict().items():
-        if ".adapter." in name:  # a file of its own: lora.py
-            continue
-        name = hf_name(name, model.config.num_hidden_layers)
-        if name.endswith("mlp.gate_up"):
-            stem = name.removesuffix("gate_up")
-            for e, both in enumerate(tensor):
-                gate, up = both.chunk(2)
-                yield f"{stem}experts.{e}.gate_proj.weight", gate
-                yield f"{stem}experts.{e}.up_proj.weight", up
-        elif name.endswith("mlp.down"):
-            stem = name.removesuffix("down")
-            for e, down in enumerate(tensor):
-                yield f"{stem}experts.{e}.down_proj.weight", down
-        else:
-            yield name, tensor
+        yield from _views(name, tensor, model.config)
+
+
+def _views(name: str, tensor: Tensor, config: ModelConfig) -> Iterator[tuple[str, Tensor]]:
+    """One tensor of the state dict as what it is in files; an expert stack is three tensors an expert."""
+    if ".adapter." in name:  # a file of its own: lora.py
+        return
+    name = hf_name(name, config.num_hidden_layers)
+    if name.endswith("mlp.gate_up"):
+        stem = name.removesuffix("gate_up")
+        for e, both in enumerate(tensor):
+            gate, up = both.chunk(2)
+            yield f"{stem}experts.{e}.gate_proj.weight", gate
+            yield f"{stem}experts.{e}.up_proj.weight", up
+    elif name.endswith("mlp.down"):
+        stem = name.removesuffix("down")
+        for e, down in enumerate(tensor):
+            yield f"{stem}experts.{e}.down_proj.weight", down
+    else:
+        yield name, tensor
 
 
 def materialise(model: Transformer, dtype: torch.dtype, device: torch.device | str) -> None:

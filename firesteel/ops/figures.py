@@ -11,11 +11,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from firesteel.core.stats import wilson
 from firesteel.ops import units
+from firesteel.ops.curve_figure import plot, step_axis
+from firesteel.ops.curves import POINTS, curve
 from firesteel.ops.run_folder import QUANTITIES, Record
 from firesteel.ops.svg import BAD, BEFORE, INK, MUTED, SFT, SPARK, draw
 
 MODELS = {"pretrain": ("pretrained", BEFORE), "sft": ("fine-tuned", SFT), "grpo": ("reinforced", SPARK)}
-POINTS = 400  # of a curve that are drawn; more only makes the page heavy
 SCALES = {  # quantity of the ledger -> title, factor to its unit
     "seconds": ("time, s", 1.0), "peak_bytes": ("peak memory, MiB", 2.0**-20), "kwh": ("energy, Wh", 1e3),
     "co2e_g": ("carbon, g CO2e", 1.0), "cost": ("cost", 1.0),
@@ -68,20 +69,33 @@ def _whiskers(panel: Axes, estimates: Sequence[Record | None], shift: float, lab
     )  # fmt: skip
 
 
+def learning(metrics: Mapping[str, Sequence[Record]]) -> list[str]:
+    """The stages that learn from given texts, by their loss; what reinforcement learning calls its loss tells nothing."""
+    return [
+        stage for stage, records in metrics.items()
+        if any("loss" in r for r in records) and not any("reward" in r for r in records)
+    ]  # fmt: skip
+
+
 def losses(metrics: Mapping[str, Sequence[Record]]) -> str:
-    """Loss, and that of the token after the next, over the steps of pretraining and of fine-tuning."""
-    stages = [name for name in ("pretrain", "sft") if any("loss" in r for r in metrics.get(name, ()))]
+    """Loss, and that of the token after the next, over the steps of each stage that learns from given texts."""
+    stages = learning(metrics)
+    columns = min(len(stages), 2)
+    rows = -(-len(stages) // columns)
 
     def paint(figure: Figure) -> None:
-        for panel, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for panel, stage in zip(panels, stages, strict=False):
             for key, colour, label in (("mtp_loss", BEFORE, "token after the next"), ("loss", SPARK, "next token")):
-                _curve(panel, metrics[stage], key, colour, label)
-            panel.set_title(f"{MODELS[stage][0]}: loss, nats a token")
-            _steps(panel)
+                plot(panel, curve(metrics[stage], key), colour, label)
+            panel.set_title(f"{MODELS[stage][0] if stage in MODELS else stage}: loss, nats a token")
+            step_axis(panel)
             panel.set_ylim(bottom=0)
             panel.legend(loc="upper right")
+        for panel in panels[len(stages) :]:
+            panel.set_axis_off()
 
-    return draw("loss", 8.6, 2.5, paint)
+    return draw("loss", 8.6, 2.5 * rows, paint)
 
 
 def reinforcement(records: Sequence[Record], max_gap: float | None) -> str:
@@ -96,9 +110,9 @@ def reinforcement(records: Sequence[Record], max_gap: float | None) -> str:
     def paint(figure: Figure) -> None:
         for panel, (title, lines) in zip(figure.subplots(2, 2).flat, panels, strict=True):
             for key, colour, label in lines:
-                _curve(panel, records, key, colour, label)
+                plot(panel, curve(records, key), colour, label)
             panel.set_title(title)
-            _steps(panel)
+            step_axis(panel)
             if not panel.lines:
                 panel.set(xticks=[], yticks=[])
                 panel.text(0.5, 0.5, "not recorded", ha="center", va="center", color=MUTED, transform=panel.transAxes)
@@ -179,19 +193,7 @@ def _quantity(record: Record, which: str, quantity: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _curve(panel: Axes, records: Sequence[Record], key: str, colour: str, label: str) -> None:
-    own = [r for r in records if isinstance(r.get(key), int | float)]
-    if own:
-        x, y = zip(*((r["step"], r[key]) for r in _thinned(own)), strict=True)
-        panel.plot(x, y, color=colour, label=label, marker="o" if len(x) == 1 else None, ms=3)
-
-
 def _thinned(records: Sequence[Record]) -> list[Record]:
     """At most about POINTS records, evenly, the last one always."""
     every = max(1, len(records) // POINTS)
     return [r for i, r in enumerate(records) if i % every == 0 or i == len(records) - 1]
-
-
-def _steps(panel: Axes) -> None:
-    panel.set_xlabel("step")
-    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))

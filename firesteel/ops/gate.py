@@ -13,7 +13,8 @@ __all__ = ["Gate", "accuracy", "check_release", "judged", "require"]
 
 Report = Mapping[str, Any]
 Reports = Mapping[str, Report | None]
-NEWEST_FIRST = ("grpo", "sft", "pretrain")
+
+NEWEST_FIRST = ("grpo", "preference", "distil", "sft", "extend", "pretrain")
 
 
 def check_release(reports: Reports, recipe: Recipe) -> list[Gate]:
@@ -57,7 +58,7 @@ def _evaluation(reports: Reports, recipe: Recipe) -> list[Gate]:
     value = figure(accuracy(reports, int8=recipe.release.weights == "int8"), "value")
     gates = [at_least("eval.accuracy", value, recipe.release.min_accuracy, "held-out accuracy over all tasks")]
     if recipe.release.require_rl_gain:
-        low = figure(reports.get("eval"), "gains", "grpo-over-sft", "low")
+        low = figure(reports.get("eval"), "gains", f"grpo-over-{recipe.before('grpo')}", "low")
         why = "lower end of the 95 % interval of the accuracy gained by reinforcement learning, above zero"
         gates.append(Gate("eval.rl_gain", low is not None and low > 0, low, 0.0, why))
     return gates

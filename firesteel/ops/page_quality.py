@@ -10,6 +10,8 @@ from firesteel.ops.blocks import NOT_RUN, Block, Cell, Figure, Note, Row, Sectio
 from firesteel.ops.gate import judged
 from firesteel.ops.run_folder import REPORTS, RunFolder
 
+MAX_ALARMS = 20  # of a stage, the newest
+
 
 def gates(run: RunFolder) -> Section:
     """Each gate with its value and bound."""
@@ -84,16 +86,30 @@ def _decoding(report: Mapping[str, Any]) -> Words:
 def training(run: RunFolder) -> Section:
     """Loss curves, and what each stage took to draw them."""
     title = Words("Learning", "训练曲线")
-    stages = [s for s in ("pretrain", "sft") if any("loss" in r for r in run.metrics.get(s, ()))]
+    stages = figures.learning(run.metrics)
     if not stages:
         return Section("training", title, [NOT_RUN])
     heads = (
         Words("stage", "阶段"), Words("steps", "步数"), Words("loss", "损失"), Words("tokens/s", "词元/秒"),
         Words("gradient norm", "梯度范数"),
     )  # fmt: skip
-    caption = Words("Lower is better; how low it can get depends on the text.", "越低越好；能低到多少取决于语料。")
+    caption = Words(
+        "Lower is better; how low it can get depends on the text. Strong lines are smoothed.",
+        "越低越好；能低到多少取决于语料。深色线经过平滑。",
+    )
     table = Table(heads, [_learned(run, stage) for stage in stages], "lrrrr")
-    return Section("training", title, [Figure(figures.losses(run.metrics), caption), table])
+    return Section("training", title, [Figure(figures.losses(run.metrics), caption), table, *_alarms(run)])
+
+
+def _alarms(run: RunFolder) -> list[Block]:
+    """What the watch called out while training, if anything."""
+    heads = (Words("stage", "阶段"), Words("step", "步"), Words("alarm", "警报"), Words("", ""))
+    rows: list[Row] = [
+        [stage_cell(stage), units.number(alarm["step"]), Cell(alarm["alarm"], "strong"), alarm.get("text", "")]
+        for stage, alarms in run.alarms.items()
+        for alarm in alarms[-MAX_ALARMS:]
+    ]
+    return [Table(heads, rows, "lrll")] if rows else []
 
 
 def _learned(run: RunFolder, stage: str) -> Row:

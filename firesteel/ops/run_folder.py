@@ -32,6 +32,7 @@ class RunFolder:
     ledger: dict[str, Record]
     reports: dict[str, dict[str, Any]]
     manifests: dict[str, Manifest] = field(default_factory=dict)
+    alarms: dict[str, list[Record]] = field(default_factory=dict)  # of each stage, in the order they were raised
 
     @property
     def name(self) -> str:
@@ -58,13 +59,15 @@ class RunFolder:
 def read_run(path: Path) -> RunFolder:
     """Read a run folder, finished or not. Raises ArtefactError for a file that is there but damaged."""
     metrics: dict[str, list[Record]] = defaultdict(list)
+    alarms: dict[str, list[Record]] = defaultdict(list)
     for record in read_metrics(path / "metrics.jsonl"):
-        metrics[str(record.get("stage"))].append(record)
+        (alarms if "alarm" in record else metrics)[str(record.get("stage"))].append(record)
     reports = {name: read_json(path / name / "report.json") for name in REPORTS}
     return RunFolder(
         path=path, recipe=read_json(path / "recipe.json"), machine=read_json(path / "machine.json"),
         metrics=dict(metrics), ledger={str(r.get("stage")): r for r in read_metrics(path / "ledger.jsonl")},
         reports={name: report for name, report in reports.items() if report}, manifests=_manifests(path),
+        alarms=dict(alarms),
     )  # fmt: skip
 
 

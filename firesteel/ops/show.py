@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firesteel.core import artefact
 from firesteel.core.artefact import MANIFEST, Manifest
 from firesteel.core.errors import ArtefactError
-from firesteel.ops import units
+from firesteel.ops import show_curves, tree, units
 from firesteel.ops.gate import judged
 from firesteel.ops.run_folder import QUANTITIES, STAGES, RunFolder, read_json, read_run
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RUN_FILES = ("recipe.json", "metrics.jsonl", "ledger.jsonl")
 MAX_FILES = 12  # that are listed one by one
+MAX_ALARMS = 10
 
 
 def show(path: Path) -> dict[str, Any]:
@@ -87,6 +88,7 @@ def _run(path: Path) -> dict[str, Any]:
         "path": str(path), "kind": "run", "name": run.name, "stages": stages,
         "missing": [name for name in STAGES if name not in stages],
         "last_step": {stage: records[-1]["step"] for stage, records in run.metrics.items()},
+        "alarms": [dict(record) for records in run.alarms.values() for record in records],
         "spent": _totals(run, "actual"), "estimated": _totals(run, "estimate"), "currency": run.currency,
         "gates": [asdict(gate) for gate in judged(run.recipe, run.reports)],
         "reports": {name: summary(report) for name, report in run.reports.items()},
@@ -148,6 +150,12 @@ def _render_run(facts: Mapping[str, Any], console: Console) -> None:
     _table(console, "gates", ("", "gate", "value", "bound"), gates)
     for name, lines in facts["reports"].items():
         _table(console, f"report: {name}", ("", ""), lines.items())
+    alarms, many = facts["alarms"], len(facts["alarms"]) > MAX_ALARMS
+    raised = [(a["stage"], f"{a['step']:,}", a["alarm"], a.get("text", "")) for a in alarms[-MAX_ALARMS:]]
+    title = f"alarms, the last {MAX_ALARMS} of {len(alarms)}" if many else "alarms"
+    _table(console, title, ("stage", "step", "kind", ""), raised)
+    if facts["last_step"]:
+        show_curves.draw([Path(facts["path"])], (), console)
 
 
 def _render_artefact(facts: Mapping[str, Any], console: Console) -> None:
@@ -168,19 +176,8 @@ def _render_artefact(facts: Mapping[str, Any], console: Console) -> None:
         for row in facts["lineage"]
     ]
     _table(console, "made from", ("role", "kind", "folder", "id"), lineage)
-    plain = [(name, _plain(value)) for name, value in facts["stats"].items()]
-    _table(console, "statistics", ("", ""), plain)
+    _table(console, "statistics", ("", ""), tree.rows(facts["stats"]))
     _table(console, "report", ("", ""), facts.get("report", {}).items())
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping) and {"value", "low", "high", "n"} <= set(value):
-        return units.interval(value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return units.number(value)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _heading(console: Console, name: str, kind: str, path: str) -> None:

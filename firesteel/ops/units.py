@@ -21,6 +21,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return text if "e" not in text or abs(value) < 1e-5 else f"{value:.{digits + 4}f}".rstrip("0")
 
 
+def large(value: float) -> str:
+    """A number in thousands, millions, ... to three digits: 12.3k, 4M; for axes."""
+    for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.3g}{name}"
+    return f"{value:.3g}"
+
+
 def size(value: float | None) -> str:
     """Bytes in binary units."""
     if value is None:

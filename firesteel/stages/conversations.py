@@ -26,7 +26,8 @@ def read_conversations(files: Sequence[str]) -> Iterator[Conversation]:
         for item in read_instructions([file]):
             if isinstance(item, Pair):
                 why = "chosen and rejected answers teach by comparison, which fine-tuning on conversations does not do"
-                raise SourceError("a file of sft.sources holds preference pairs", value=file, why=why)
+                hint = "pairs are learnt from preference.sources"
+                raise SourceError("a file of sft.sources holds preference pairs", value=file, why=why, hint=hint)
             count += 1
             yield item
     if not count:

@@ -12,6 +12,7 @@ from firesteel.core.config import EvalSettings
 from firesteel.core.shards import TokenShards
 from firesteel.core.stats import Estimate, paired_difference
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.core.tokenizer_files import copy_tokenizer
 from firesteel.model.perplexity import perplexity
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model
@@ -21,11 +22,9 @@ from firesteel.safety.guard import Guard
 from firesteel.safety.report import assess
 from firesteel.serve.engine import Engine
 from firesteel.stages.stage import Job
-from firesteel.stages.training import copy_tokenizer
 from firesteel.tasks.evaluate import evaluate
 
 Cases = list[dict[str, Any]]  # one a question: question, reply, correct, ...
-JUDGED = ("pretrain", "sft", "grpo")
 SEQUENCES = 512  # answers decoded together
 
 
@@ -43,7 +42,7 @@ def judge_model(
 
 
 def evaluation(job: Job) -> None:
-    """The three models on the same held-out questions and text, and the gains between them in pairs.
+    """Every model of the run on the same held-out questions and text, and the gains between them in pairs.
 
     Judged as the server samples (`eval.temperature`) and, beside it, greedily.
     """
@@ -51,7 +50,8 @@ def evaluation(job: Job) -> None:
     shards = TokenShards(job.input("tokens") / "heldout")
     models: dict[str, Any] = {}
     cases: dict[str, Cases] = {}
-    for stage in JUDGED:
+    stages = job.recipe.model_stages
+    for stage in stages:
         folder = job.input(stage)
         model, tokenizer = load_model(folder, device=job.run.device), Tokenizer.load(folder)
         result = judge_model(model, tokenizer, settings, seed=job.recipe.seed, temperature=settings.temperature)
@@ -64,7 +64,7 @@ def evaluation(job: Job) -> None:
     gains = {
         f"{after}-over-{before}{way}": gain(cases[before + way], cases[after + way])
         for way in ("", "-greedy")
-        for before, after in zip(JUDGED, JUDGED[1:], strict=False)
+        for before, after in zip(stages, stages[1:], strict=False)
     }
     for name, own in cases.items():
         write_cases(job.draft.path / f"cases-{name}.jsonl", own)
@@ -74,10 +74,11 @@ def evaluation(job: Job) -> None:
         "command": f"firesteel run RECIPE --only eval  # {job.recipe.name}",
     }  # fmt: skip
     write_json(job.draft.path / "report.json", report)
-    job.draft.stats |= {"questions": len(cases["sft"]), "gain": gains["grpo-over-sft"].as_dict()}
-    job.run.log.say(
-        f"  gain by reinforcement learning: {gains['grpo-over-sft']}; greedy {gains['grpo-over-sft-greedy']}"
-    )
+    job.draft.stats |= {"questions": len(cases[stages[-1]])}
+    if "grpo" in stages:
+        by = f"grpo-over-{job.recipe.before('grpo')}"
+        job.draft.stats |= {"gain": gains[by].as_dict()}
+        job.run.log.say(f"  gain by reinforcement learning: {gains[by]}; greedy {gains[f'{by}-greedy']}")
 
 
 def gain(before: Cases, after: Cases) -> Estimate:
@@ -88,7 +89,7 @@ def gain(before: Cases, after: Cases) -> Estimate:
 
 def compress(job: Job) -> None:
     """int8 weights, stored, read back, and judged on the same questions and text as the model they came from."""
-    folder, target, settings = job.input("grpo"), job.draft.path, job.recipe.eval
+    folder, target, settings, last = job.base, job.draft.path, job.recipe.eval, job.base.name
     counts = save_int8(target, load_model(folder))
     copy_tokenizer(folder, target)
     text = f"# {job.recipe.name}, int8 weights\n\nWeight-only int8, one scale an output row.\n"
@@ -98,8 +99,8 @@ def compress(job: Job) -> None:
     result = judge_model(
         small, Tokenizer.load(target), settings, seed=job.recipe.seed, temperature=settings.temperature
     )
-    before = json.loads((job.input("eval") / "report.json").read_text(encoding="utf-8"))["models"]["grpo"]
-    with (job.input("eval") / "cases-grpo.jsonl").open(encoding="utf-8") as f:
+    before = json.loads((job.input("eval") / "report.json").read_text(encoding="utf-8"))["models"][last]
+    with (job.input("eval") / f"cases-{last}.jsonl").open(encoding="utf-8") as f:
         old_cases = [json.loads(line) for line in f]
     difference = gain(old_cases, result["cases"])
     was = _facts(folder, before["perplexity"], before["all"])
@@ -115,13 +116,14 @@ def compress(job: Job) -> None:
 
 
 def _facts(folder: Path, ppl: dict[str, float], accuracy: dict[str, Any]) -> dict[str, Any]:
-    return {"bytes": (folder / "model.safetensors").stat().st_size, "perplexity": ppl["value"], "accuracy": accuracy}
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return {"bytes": weights, "perplexity": ppl["value"], "accuracy": accuracy}
 
 
 def safety(job: Job) -> None:
     """The guard that stands around the server, on its labelled cases."""
     report = assess(Guard.from_settings(job.recipe.safety), job.recipe.safety)
-    report["id"] = artefact.read(job.input("grpo"), "model").id
+    report["id"] = artefact.read(job.base, "model").id
     write_json(job.draft.path / "report.json", report)
     job.draft.stats |= {name: report[name] for name in ("block_rate", "false_block_rate") if name in report}
 
@@ -134,7 +136,7 @@ def release(job: Job) -> None:
     for g in gates:
         job.run.log.say(f"  {'[green]pass[/green]' if g.passed else '[red]FAIL[/red]'} {g}")
     require(gates)
-    source = job.input("compress" if job.recipe.release.weights == "int8" else "grpo")
+    source = job.input("compress") if job.recipe.release.weights == "int8" else job.base
     job.draft.stats |= write_release(
         job.draft.path, model_folder=source, reports=reports, data_card=job.input("data") / "data_card.md",
         run_dir=job.run.folder, recipe=job.recipe.model_dump(mode="json"), lineage=lineage(job),

@@ -10,6 +10,7 @@ from firesteel.compute.workers import Processes
 from firesteel.core.config import MachineSettings, Recipe
 from firesteel.core.secret import privacy_key
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.core.tokenizer_files import copy_tokenizer
 from firesteel.core.work import Executor
 from firesteel.data.organise import organise, read_documents
 from firesteel.data.pack import pack
@@ -47,7 +48,12 @@ def test_questions(recipe: Recipe) -> dict[str, list[str]]:
 
 
 def tokenizer(job: Job) -> None:
-    """A vocabulary from a sample of the documents and from the tasks' own training text."""
+    """A vocabulary from a sample of the documents and the tasks' own training text; or that of the model to start from."""
+    if job.recipe.pretrain.start_from:
+        folder = Path(job.recipe.pretrain.start_from)
+        copy_tokenizer(folder, job.draft.path)
+        job.draft.stats |= {"vocab_size": Tokenizer.load(folder).vocab_size, "from": folder.name}
+        return
     texts = _sample(job.input("data"), job.recipe)
     heldout = (document["text"] for document in read_documents(job.input("data"), "heldout"))
     job.draft.stats |= train_tokenizer(texts, job.recipe.tokenizer, job.draft.path, heldout=heldout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from firesteel.core import artefact
 from firesteel.core.config import EvalSettings, MachineSettings
 from firesteel.core.errors import ArtefactError, UserError, nearest
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.core.tokenizer_files import TOKENIZER_FILES
+from firesteel.core.tokenizer_files import copy_tokenizer
 from firesteel.model.config import ModelConfig
 from firesteel.model.gguf.importer import import_gguf, write_generation
 from firesteel.model.transformer import Transformer
@@ -72,7 +71,7 @@ def import_model(
             licence = facts.pop("licence", UNKNOWN) if source.licence == UNKNOWN else source.licence
             draft.stats |= facts | {
                 "parameters": sum(p.numel() for p in model.parameters()), "licence": licence,
-                "origin": source.origin, "dtype": str(model.embed_tokens.weight.dtype).removeprefix("torch."),
+                "origin": source.origin, "dtype": str(model.dtype).removeprefix("torch."),
             }  # fmt: skip
             _write_card(draft.path / "card.md", source, identity, draft.stats)
 
@@ -90,15 +89,13 @@ def _import_folder(
 ) -> tuple[Transformer, dict[str, Any]]:
     model = load_model(source, dtype=dtype)
     save_model(target, model)
-    _copy_tokenizer(source, target, model.config, say)
-    if (source / "generation_config.json").is_file():
-        shutil.copyfile(source / "generation_config.json", target / "generation_config.json")
-    else:
+    _take_tokenizer(source, target, model.config, say)
+    if not (source / "generation_config.json").is_file():
         write_generation(target, model.config)
     return model, {}
 
 
-def _copy_tokenizer(source: Path, target: Path, config: ModelConfig, say: Say) -> None:
+def _take_tokenizer(source: Path, target: Path, config: ModelConfig, say: Say) -> None:
     """The tokenizer's files, once it is known that they can be read. A folder without them is said aloud."""
     if not any((source / name).is_file() for name in TOKENIZERS):
         why = f"there is no {' or '.join(TOKENIZERS)}"
@@ -111,9 +108,7 @@ def _copy_tokenizer(source: Path, target: Path, config: ModelConfig, say: Say) -
     if not (source / "tokenizer.json").is_file():
         tokenizer.save(target)
         return
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+    copy_tokenizer(source, target)
 
 
 def _write_card(card: Path, source: Source, identity: str, stats: dict[str, Any]) -> None:

@@ -20,12 +20,13 @@ from firesteel.compute.device import set_up
 from firesteel.compute.meter import Meter, append_ledger, ledger_record
 from firesteel.compute.plan import plan
 from firesteel.core import artefact
-from firesteel.core.config import load_recipe
+from firesteel.core.config import Recipe, load_recipe
 from firesteel.core.errors import ArtefactError, GateError, RecipeError, UserError, nearest
 from firesteel.core.log import RunLog
 from firesteel.stages.stage import Job, Run, Stage
 from firesteel.stages.summary import print_summary
 from firesteel.stages.table import STAGES
+from firesteel.stages.together import make_together
 
 
 def run_recipe(
@@ -34,7 +35,7 @@ def run_recipe(
 ) -> None:  # fmt: skip
     """Run the recipe at `path` into `out` (default `runs/NAME`). Raises UserError for what the user can mend."""
     recipe = load_recipe(path, overrides)
-    chosen = choose(only, from_stage, to_stage)
+    chosen = choose(recipe, only, from_stage, to_stage)
     folder = (out or Path("runs") / recipe.name).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,14 +65,18 @@ def run_recipe(
         print_summary(run)
 
 
-def choose(only: str | None, from_stage: str | None, to_stage: str | None) -> list[Stage]:
+def choose(recipe: Recipe, only: str | None, from_stage: str | None, to_stage: str | None) -> list[Stage]:
     """The stages between two names, or the one. Raises RecipeError for an unknown name or an empty span."""
-    names = list(STAGES)
+    names = [name for name, stage in STAGES.items() if stage.wanted(recipe)]
     if only and (from_stage or to_stage):
         raise RecipeError("--only cannot be combined with --from or --to", value=only)
     for name in (only, from_stage, to_stage):
         if name is not None and name not in STAGES:
             raise RecipeError("unknown stage", value=name, hint=nearest(name, names))
+        if name is not None and name not in names:
+            raise RecipeError(
+                "the recipe leaves this stage out", value=name, hint=f"its table, [{name}], says what brings it in"
+            )
     first, last = only or from_stage or names[0], only or to_stage or names[-1]
     span = names[names.index(first) : names.index(last) + 1]
     if not span:
@@ -106,7 +111,8 @@ def _stage(run: Run, stage: Stage, inputs: dict[str, str], meter: Meter, estimat
     work.mkdir(exist_ok=True)
     with meter.stage(stage.name, carry=work / "spent.json") as measured:
         with artefact.writing(folder, stage.kind, inputs=inputs, settings=settings, code=code) as draft:
-            stage.make(Job(run, stage.name, key, work, draft))
+            job = Job(run, stage.name, key, work, draft)
+            (make_together if stage.parted and run.recipe.parallel.processes > 1 else stage.make)(job)
     append_ledger(run.folder / "ledger.jsonl", ledger_record(stage.name, estimate, measured))
     _forget_work(run, stage)
     actual = measured.actual
@@ -123,7 +129,7 @@ def _forget_work(run: Run, stage: Stage) -> None:
 def _inputs(run: Run, stage: Stage) -> dict[str, str]:
     """Ids of the artefacts a stage reads and hashes of its outside inputs. Raises ArtefactError if one is not made yet."""
     ids = {}
-    for need in stage.needs:
+    for need in stage.inputs(run.recipe):
         try:
             ids[need] = artefact.read(run.stage(need), STAGES[need].kind).id
         except ArtefactError as e:

@@ -9,9 +9,13 @@ from typing import Any
 
 import torch
 
+from firesteel.compute.mesh import Mesh
 from firesteel.core.artefact import Draft
 from firesteel.core.config import Recipe
 from firesteel.core.log import RunLog
+
+MODEL, MODELS = "<model>", "<models>"  # in a stage's needs
+LEARNING = ("pretrain", "extend", "sft", "distil", "preference", "grpo")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Run:
     folder: Path
     log: RunLog
     device: torch.device
+    mesh: Mesh = field(default_factory=Mesh)
 
     def stage(self, name: str) -> Path:
         """Where a stage's artefact lies."""
@@ -47,13 +52,19 @@ class Job:
         """An earlier stage's artefact."""
         return self.run.stage(stage)
 
+    @property
+    def base(self) -> Path:
+        """The model that this stage starts from, or judges: the one before it."""
+        return self.run.stage(self.recipe.before(self.name))
+
 
 @dataclass(frozen=True)
 class Stage:
     """A row of the stage table.
 
-    `needs`: stages whose artefacts it reads. `rooms`: folders of this package whose code decides its result.
-    `settings`: the part of the recipe that decides its result. `outside`: hashes of inputs that are not artefacts.
+    `needs`: stages whose artefacts it reads; MODEL stands for the model before it, MODELS for all of them. `rooms`: folders
+    of this package whose code decides its result. `settings`: the part of the recipe that decides its result. `outside`:
+    hashes of inputs that are not artefacts.
     """
 
     name: str
@@ -63,3 +74,13 @@ class Stage:
     settings: Callable[[Recipe], dict[str, Any]]
     make: Callable[[Job], None]
     outside: Callable[[Recipe], dict[str, str]] = field(default=lambda recipe: {})
+    parted: bool = False  # whether [parallel] parts its work among processes
+
+    def wanted(self, recipe: Recipe) -> bool:
+        """Whether the recipe has this stage."""
+        return self.name in recipe.model_stages or self.name not in LEARNING
+
+    def inputs(self, recipe: Recipe) -> tuple[str, ...]:
+        """The names of the stages that it reads, in this recipe."""
+        many = {MODEL: (recipe.before(self.name),), MODELS: recipe.model_stages}
+        return tuple(name for need in self.needs for name in many.get(need, (need,)))

@@ -71,10 +71,10 @@ def _quality(report: dict[str, Any]) -> Table:
         by_task = [f"{100 * m['tasks'][t]['value']:.1f}" for t in tasks]
         greedy = f"{100 * m['greedy']['all']['value']:.1f}"
         table.add_row(name, *by_task, _interval(m["all"]), greedy, f"{m['perplexity']['value']:.1f}")
-    gained, greedily = (report["gains"][f"grpo-over-sft{way}"] for way in ("", "-greedy"))
-    table.caption = (
-        f"gain by reinforcement learning, in pairs: {_interval(gained)} points; greedy {_interval(greedily)}"
-    )
+    gained = next((name for name in report["gains"] if name.startswith("grpo-over-")), None)
+    if gained is not None:
+        both = [_interval(report["gains"][name]) for name in (gained, f"{gained}-greedy")]
+        table.caption = f"gain by reinforcement learning, in pairs: {both[0]} points; greedy {both[1]}"
     return table
 
 

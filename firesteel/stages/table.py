@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from firesteel.core import artefact
 from firesteel.core.artefact import digest, file_hash
 from firesteel.core.config import DATA_PATHS, Recipe
 from firesteel.core.errors import SourceError
-from firesteel.stages import judging, material, training
-from firesteel.stages.stage import Stage
+from firesteel.stages import judging, material, training, tuning
+from firesteel.stages.stage import MODEL, MODELS, Job, Stage
 
 
 def _part(*tables: str) -> Any:
@@ -60,39 +61,71 @@ def _files(paths: tuple[str, ...]) -> dict[str, str]:
     return hashes
 
 
+def _model_files(folder: str) -> dict[str, str]:
+    """Content hashes of a model folder's weights, config and tokenizer."""
+    from pathlib import Path
+
+    if not folder:
+        return {}
+    if not Path(folder).is_dir():
+        hint = "'firesteel import SRC OUT' makes such a folder; paths in a recipe are relative to the recipe's folder"
+        raise SourceError("no such model folder", value=folder, hint=hint)
+    files = [f for f in sorted(Path(folder).iterdir()) if f.suffix in (".safetensors", ".json", ".jinja", ".model")]
+    return {f"{Path(folder).name}/{f.name}": file_hash(f) for f in files if f.name != artefact.MANIFEST}
+
+
+def _start_model(recipe: Recipe) -> dict[str, str]:
+    """Content hashes of the model that training starts from, if the recipe names one."""
+    return _model_files(recipe.pretrain.start_from)
+
+
 def _machine(recipe: Recipe) -> dict[str, str]:
     """The device a model is trained on; thread counts and prices do not make another model."""
     return {"device": digest(recipe.machine.device)}
 
 
 _TRAIN = ("core", "kernels", "model", "tasks", "train", "serve", "stages")
-_LEARN = (*_TRAIN, "data")  # conversations are read there
+_LEARN = (*_TRAIN, "data")  # conversations and pairs are read there
+
+
+def _learning(
+    make: Callable[[Job], None], *needs: str, files: Callable[[Recipe], dict[str, str]] = lambda recipe: {}
+) -> Stage:
+    """A stage that trains the model before it; `files`: hashes of what it reads besides."""
+    name = make.__name__
+    return Stage(
+        name, "model", (*needs, MODEL), _LEARN, _part("model", "pretrain", name), make,
+        lambda recipe: _machine(recipe) | files(recipe), parted=name != "grpo",
+    )  # fmt: skip
+
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("data", "documents", (), ("core", "data", "tasks"), _data_settings, material.data, _sources),
-        Stage("tokenizer", "tokenizer", ("data",), ("core", "data", "tasks"), _vocabulary, material.tokenizer),
+        Stage(
+            "tokenizer", "tokenizer", ("data",), ("core", "data", "tasks"), _vocabulary, material.tokenizer, _start_model,
+        ),
         Stage("tokens", "tokens", ("data", "tokenizer"), ("core", "data"), _part("tokens"), material.tokens),
         Stage(
             "pretrain", "model", ("tokenizer", "tokens"), ("core", "kernels", "model", "train"), _part("model", "pretrain"),
-            training.pretrain, _machine,
+            training.pretrain, lambda recipe: _machine(recipe) | _start_model(recipe), parted=True,
+        ),
+        _learning(training.extend, "tokens"),
+        _learning(training.sft, "tokens", files=lambda recipe: _files(recipe.sft.sources)),
+        _learning(tuning.distil, "tokens", files=lambda recipe: _model_files(recipe.distil.teacher)),
+        _learning(tuning.preference, files=lambda recipe: _files(recipe.preference.sources)),
+        _learning(training.grpo),
+        Stage("eval", "report", ("tokens", MODELS), _TRAIN, _part("eval"), judging.evaluation),
+        Stage(
+            "compress", "model", ("tokens", MODEL, "eval"), (*_TRAIN, "compress"), _part("eval", "compress"), judging.compress,
         ),
         Stage(
-            "sft", "model", ("tokens", "pretrain"), _LEARN, _part("model", "pretrain", "sft"), training.sft,
-            lambda recipe: _machine(recipe) | _files(recipe.sft.sources),
-        ),
-        Stage("grpo", "model", ("sft",), _TRAIN, _part("model", "grpo"), training.grpo, _machine),
-        Stage("eval", "report", ("tokens", "pretrain", "sft", "grpo"), _TRAIN, _part("eval"), judging.evaluation),
-        Stage(
-            "compress", "model", ("tokens", "grpo", "eval"), (*_TRAIN, "compress"), _part("eval", "compress"), judging.compress,
-        ),
-        Stage(
-            "safety", "report", ("grpo",), ("core", "safety", "stages"), _part("safety"), judging.safety,
+            "safety", "report", (MODEL,), ("core", "safety", "stages"), _part("safety"), judging.safety,
             lambda recipe: _files(recipe.safety.keywords),
         ),
         Stage(
-            "release", "model", ("data", "tokenizer", "pretrain", "sft", "grpo", "eval", "compress", "safety"),
+            "release", "model", ("data", "tokenizer", MODELS, "eval", "compress", "safety"),
             ("core", "ops", "stages"), _part("release"), judging.release,
         ),
     )

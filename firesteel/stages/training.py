@@ -1,22 +1,19 @@
-"""训模型: the stages that make a model from the one before."""
+"""训模型: the stages that make a model from the one before. Each says what is learnt; learning.py does it."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from firesteel.core.config import OptimSettings
+from firesteel.core.config import PretrainSettings
+from firesteel.core.errors import RecipeError
 from firesteel.core.shards import TokenShards
 from firesteel.core.tokenizer import Message, Tokenizer
-from firesteel.model.config import ModelConfig
-from firesteel.model.transformer import Transformer
-from firesteel.model.weights import load_model, save_model
+from firesteel.model.config import ModelConfig, RopeScaling
+from firesteel.model.weights import load_model, stored_config
 from firesteel.serve.engine import Engine
 from firesteel.stages.conversations import PackedStream, check_conversations, pack_conversations
+from firesteel.stages.learning import Start, learn
 from firesteel.stages.stage import Job
 from firesteel.tasks.evaluate import judge
 from firesteel.tasks.steps import judged_steps
@@ -24,66 +21,105 @@ from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem
 from firesteel.train.credit import Verdict
 from firesteel.train.grpo import Grpo, Question
-from firesteel.train.loop import Loop
+from firesteel.train.learner import Learner
 from firesteel.train.pretrain import Pretrain
 from firesteel.train.sft import Conversations, Sft
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-
 
 def pretrain(job: Job) -> None:
-    """A model from nothing."""
-    recipe = job.recipe
+    """A model from nothing, or from the weights that the recipe starts from."""
+    recipe, settings = job.recipe, job.recipe.pretrain
     tokenizer = Tokenizer.load(job.input("tokenizer"))
-    check_conversations(
-        recipe.sft.sources, tokenizer, recipe.sft.max_tokens
-    )  # a bad line, before the hours and not after
-    model = Transformer(ModelConfig.from_settings(recipe.model, tokenizer.vocab_size))
-    model.initialise(torch.Generator().manual_seed(recipe.seed))
-    model.to(job.run.device)
-    shards = TokenShards(job.input("tokens") / "train")
-    objective = Pretrain(model, shards, recipe.pretrain, seed=recipe.seed, aux_weight=recipe.model.seq_aux_alpha)
-    if objective.length < recipe.pretrain.sequence_length:
-        job.run.log.say(
-            f"  [yellow]only {len(shards)} tokens of text: sequences are {objective.length} tokens long[/yellow]"
-        )
-    _loop(job, recipe.pretrain, recipe.pretrain.steps, recipe.model.bias_update_speed).run(model, objective)
-    _save(job, model, job.input("tokenizer"), "pretrained from nothing on the run's documents")
+    check_conversations(recipe.sft.sources, tokenizer, recipe.sft.max_tokens)  # before the hours and not after
+    if settings.start_from:
+        start = Start(stored_config(settings.start_from), Path(settings.start_from))
+        what = f"pretrained further from {Path(settings.start_from).name}, on the run's documents"
+    else:
+        start = Start(ModelConfig.from_settings(recipe.model, tokenizer.vocab_size))
+        what = "pretrained from nothing on the run's documents"
+    objective = None
+    if settings.steps:
+        objective = _documents(job, settings, start.config, recipe.seed)
+        if objective.length < settings.sequence_length:
+            left = f"only {len(objective.shards)} tokens of text: sequences are {objective.length} tokens long"
+            job.run.log.say(f"  [yellow]{left}[/yellow]")
+    learn(job, start, settings, settings.steps, objective, tokenizer=job.input("tokenizer"), what=what)
+
+
+def extend(job: Job) -> None:
+    """A longer context: rotary positions stretched by YaRN, and some steps on sequences of the new length (V3 §4.3)."""
+    settings = job.recipe.extend
+    config = stretched(stored_config(job.base), settings.factor)
+    length = settings.sequence_length or config.max_position_embeddings
+    settings = settings.model_copy(update={"sequence_length": length})
+    objective = _documents(job, settings, config, job.recipe.seed + 2)
+    what = f"context extended to {config.max_position_embeddings} tokens with YaRN"
+    learn(job, Start(config, job.base), settings, settings.steps, objective, what=what)
+
+
+def stretched(config: ModelConfig, factor: float) -> ModelConfig:
+    """The config with a context `factor` times as long. Raises RecipeError where it has been stretched before."""
+    if config.rope_scaling is not None:
+        why = f"its positions are already stretched by {config.rope_scaling.kind}"
+        raise RecipeError("this model's context cannot be extended again", value=f"extend.factor = {factor}", why=why)
+    own = config.max_position_embeddings
+    sharper = (
+        1.0 if config.attention == "mla" else 0.0
+    )  # MLA's softmax scale takes YaRN's temperature (DeepSeek's code)
+    scaling = RopeScaling("yarn", factor, own, mscale=sharper, mscale_all_dim=sharper)
+    return config.replace(max_position_embeddings=int(own * factor), rope_scaling=scaling)
 
 
 def sft(job: Job) -> None:
     """Conversations on top of the pretrained model."""
-    recipe = job.recipe
-    model, tokenizer = _open(job, "pretrain")
-    streams: list[Conversations] = [_task_stream(get_task(name).problem, recipe.seed) for name in recipe.sft.tasks]
-    if recipe.sft.sources:
-        streams.append(_file_stream(job, tokenizer))
-    alpha = recipe.model.seq_aux_alpha
-    replay = None
-    if recipe.sft.replay:  # the documents again, from another place in their order than pretraining's
-        text = recipe.pretrain.model_copy(update={"batch_size": recipe.sft.replay, "mtp_weight": 0.0})
-        shards = TokenShards(job.input("tokens") / "train")
-        replay = Pretrain(model, shards, text, seed=recipe.seed + 1, aux_weight=alpha)
-    objective = Sft(model, tokenizer, streams, recipe.sft, seed=recipe.seed, aux_weight=alpha, replay=replay)
-    _loop(job, recipe.sft, recipe.sft.steps, recipe.model.bias_update_speed).run(model, objective)
-    _save(job, model, job.input("pretrain"), "supervised fine-tuning on worked problems")
+    settings, start = job.recipe.sft, Start(stored_config(job.base), job.base)
+    what = "supervised fine-tuning on worked problems"
+    learn(job, start, settings, settings.steps, _conversations(job, start.config), what=what)
 
 
 def grpo(job: Job) -> None:
     """Reinforcement learning on top of the fine-tuned model; the serving engine samples."""
     recipe, settings = job.recipe, job.recipe.grpo
-    model, tokenizer = _open(job, "sft")
-    reference = _open(job, "sft")[0] if settings.kl_weight else None
+    tokenizer = Tokenizer.load(job.base)
+    reference = load_model(job.base, device=job.run.device) if settings.kl_weight else None
     rows = settings.prompts * settings.group_size
-    engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=rows * (settings.max_new_tokens + 128))
 
     def questions(start: int, count: int) -> list[Question]:
         each = [get_task(settings.tasks[i % len(settings.tasks)]) for i in range(start, start + count)]
         return [_question(tokenizer, t.problem("train", recipe.seed + 1, i)) for i, t in enumerate(each, start)]
 
-    objective = Grpo(model, tokenizer, engine, questions, settings, seed=recipe.seed, reference=reference)
-    _loop(job, settings, settings.steps, balance_speed=0.0).run(model, objective)
-    _save(job, model, job.input("sft"), "reinforcement learning with verifiable rewards (GRPO)")
+    def objective(learner: Learner) -> Grpo:
+        (model,) = learner.parts
+        engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=rows * (settings.max_new_tokens + 128))
+        return Grpo(model, tokenizer, engine, questions, settings, seed=recipe.seed, reference=reference)
+
+    start = Start(stored_config(job.base), job.base)
+    what = "reinforcement learning with verifiable rewards (GRPO)"
+    learn(job, start, settings, settings.steps, objective, what=what, balance=False)
+
+
+def _documents(job: Job, settings: PretrainSettings, config: ModelConfig, seed: int) -> Pretrain:
+    shards = TokenShards(job.input("tokens") / "train")
+    return Pretrain(shards, settings, seed=seed, modules=config.num_nextn_predict_layers)
+
+
+def _conversations(job: Job, config: ModelConfig) -> Sft:
+    """The tasks' worked problems and the user's conversations, with documents beside them."""
+    recipe, settings = job.recipe, job.recipe.sft
+    tokenizer = Tokenizer.load(job.base)
+    streams: list[Conversations] = [_task_stream(get_task(name).problem, recipe.seed) for name in settings.tasks]
+    if settings.sources:
+        streams.append(_file_stream(job, tokenizer))
+    replay = None
+    if settings.replay:  # the documents again, from another place in their order than pretraining's
+        text = recipe.pretrain.model_copy(
+            update={"batch_size": settings.replay, "batch_start": 0, "mtp_weight": 0.0, "z_loss": 0.0}
+        )
+        replay = _documents(job, text, config, recipe.seed + 1)
+    return Sft(
+        tokenizer, streams, settings, seed=recipe.seed, longest=config.max_position_embeddings,
+        modules=config.num_nextn_predict_layers, replay=replay,
+    )  # fmt: skip
 
 
 def _question(tokenizer: Tokenizer, problem: Problem) -> Question:
@@ -115,29 +151,3 @@ def _file_stream(job: Job, tokenizer: Tokenizer) -> PackedStream:
             f"  [yellow]{long} of {total} conversations are longer than sft.max_tokens = {settings.max_tokens}: left out[/yellow]"
         )
     return packed.stream(settings.max_tokens)
-
-
-def _open(job: Job, stage: str) -> tuple[Transformer, Tokenizer]:
-    folder = job.input(stage)
-    return load_model(folder, device=job.run.device), Tokenizer.load(folder)
-
-
-def _loop(job: Job, settings: OptimSettings, steps: int, balance_speed: float) -> Loop:
-    return Loop(job.name, job.work, job.key, settings, steps, balance_speed, job.run.log)
-
-
-def _save(job: Job, model: Transformer, tokenizer_from: Path, what: str) -> None:
-    """A self-contained model folder: weights, tokenizer, chat template, a short card."""
-    save_model(job.draft.path, model)
-    copy_tokenizer(tokenizer_from, job.draft.path)
-    parameters = sum(p.numel() for p in model.parameters())
-    card: dict[str, Any] = {"parameters": parameters, "bytes": (job.draft.path / "model.safetensors").stat().st_size}
-    job.draft.stats |= card
-    text = f"# {job.recipe.name}, stage {job.name}\n\n{what}; {parameters:,} parameters.\n"
-    (job.draft.path / "card.md").write_text(text, encoding="utf-8")
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copy the tokenizer's files and the chat template."""
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(source / name, target / name)

@@ -7,7 +7,7 @@ that all agree, and a measured gap between the sampler's and the trainer's log-p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,13 +19,13 @@ from firesteel.core.errors import FiresteelError
 from firesteel.core.sampler import Sampler
 from firesteel.core.tokenizer import Rendered, Tokenizer
 from firesteel.model.transformer import Transformer
+from firesteel.train.batch import Batch, Share
 from firesteel.train.credit import CREDIT, Verdict
-from firesteel.train.loop import Piece
 from firesteel.train.losses import token_logprobs
+from firesteel.train.objective import Metrics, Objective
 from firesteel.train.sft import pad
 
 T = TypeVar("T")
-ROWS = 64  # answers that go through the model together; bounds the memory of a step
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Answer:
     advantages: list[float]  # one a token of the answer
 
 
-class Grpo:
+class Grpo(Objective):
     """One step: sample groups, judge them, and learn from how each answer compares with its group."""
 
     def __init__(
@@ -56,17 +56,56 @@ class Grpo:
         self.settings, self.seed, self.reference = settings, seed, reference
         assert (reference is not None) == (settings.kl_weight > 0), "a KL penalty needs the model it is taken against"
 
-    def pieces(self, step: int) -> Iterator[Piece]:
-        """The losses of one step (see loop.Objective)."""
-        answers, metrics = self._rollout(step)
-        if not answers:  # every group agrees
-            yield Piece(None, 0, metrics, update=False)
-        for part in range(self.settings.minibatches):
-            batch = answers[part :: self.settings.minibatches]
-            yield from self._learn(batch, metrics, first=part == 0)
+    def updates(self, step: int, share: Share) -> Iterator[list[Batch]]:
+        """`minibatches` updates on one batch of answers (see Objective)."""
+        answers, facts = self._rollout(step, share)
+        for i in range(self.settings.minibatches):
+            part = sorted(answers[i :: self.settings.minibatches], key=lambda a: len(a.row.ids))
+            yield [self._batch(part, facts if i == 0 else {})]
 
-    def _rollout(self, step: int) -> tuple[list[Answer], dict[str, float]]:
+    def loss(self, head: Transformer, hidden: Tensor, batch: Batch) -> tuple[Tensor, Metrics]:
+        """-1/P sum_t min(r A, clip(r) A) [- beta KL], the mean over the answers' tokens (see Objective)."""
+        assert batch.totals is not None
+        s, total = self.settings, batch.totals.clamp(min=1).item()
+        logp, entropy = token_logprobs(head, hidden, batch.tokens, batch.learn, s.temperature)  # [P]
+        old, advantage = (batch.extra[name][:, 1:][batch.learn[:, 1:]] for name in ("old", "advantage"))
+        ratio = (logp - old).exp()
+        bounded = ratio.clamp(1 - s.clip_low, 1 + s.clip_high)
+        gain = torch.minimum(ratio * advantage, bounded * advantage)
+        if self.reference is not None:
+            with torch.no_grad():
+                states = self.reference(batch.tokens)
+                ref, _ = token_logprobs(self.reference, states, batch.tokens, batch.learn, s.temperature)
+            gain = gain - s.kl_weight * ((ref - logp).exp() - (ref - logp) - 1)  # k3 estimator
+        moved = (ratio * advantage > bounded * advantage).sum()
+        gap = (logp.detach() - old).abs().sum()
+        return -gain.sum() / total, {
+            "logprob_gap": gap / total,
+            "entropy": entropy.sum() / total,
+            "clipped": moved / total,
+        }
+
+    def check(self, metrics: Mapping[str, float]) -> None:
+        """End the run when sampler and trainer disagree; on later minibatches the weights have moved, and they may."""
+        gap = metrics["logprob_gap"]
+        if "reward" in metrics and gap > self.settings.max_logprob_gap:
+            raise FiresteelError(
+                "sampler and trainer disagree", value=f"{gap:.4f} nats a token on average",
+                why=f"more than grpo.max_logprob_gap = {self.settings.max_logprob_gap}; learning from it would collapse",
+                hint="a kernel or cache differs between the two; the last checkpoint is kept",
+            )  # fmt: skip
+
+    def _batch(self, answers: list[Answer], facts: dict[str, float]) -> Batch:
+        tokens, learn = pad([a.row for a in answers], self.tokenizer.pad_id)
+        extra = {name: torch.zeros(tokens.shape) for name in ("old", "advantage")}
+        extra["old"][learn] = torch.tensor([x for a in answers for x in a.old])
+        extra["advantage"][learn] = torch.tensor([x for a in answers for x in a.advantages])
+        lengths = torch.tensor([len(a.row.ids) for a in answers])
+        return Batch(tokens, learn, learn.sum()[None].double(), extra=extra, lengths=lengths, facts=facts)
+
+    def _rollout(self, step: int, share: Share) -> tuple[list[Answer], dict[str, float]]:
         """Sample and judge `prompts` groups of `group_size` answers."""
+        assert share.of == 1, "answers are sampled in one process"
         s = self.settings
         questions = self.questions(step * s.prompts, s.prompts)
         prompts = [q.prompt for q in questions for _ in range(s.group_size)]
@@ -99,47 +138,6 @@ class Grpo:
             "distinct": len({tuple(c.ids) for c in done}) / len(done),  # collapse shows here first
         }
         return answers, metrics
-
-    def _learn(self, batch: list[Answer], metrics: dict[str, float], *, first: bool) -> Iterator[Piece]:
-        """The clipped policy gradient over a batch, in slices of ROWS, as one update."""
-        batch = sorted(batch, key=lambda a: len(a.row.ids))
-        total = sum(len(a.old) for a in batch)
-        slices = [batch[i : i + ROWS] for i in range(0, len(batch), ROWS)]
-        gap = entropy = clipped = 0.0
-        for i, part in enumerate(slices):
-            loss, facts = self._loss(part, total)
-            gap, entropy, clipped = gap + facts[0], entropy + facts[1], clipped + facts[2]
-            last = i == len(slices) - 1
-            if last and first:
-                metrics |= {"logprob_gap": gap / total, "entropy": entropy / total, "clipped": clipped / total}
-                self._check_gap(gap / total)
-            tokens = sum(len(a.row.ids) for a in part)
-            yield Piece(loss, tokens, metrics if last else {}, update=last)
-
-    def _loss(self, part: list[Answer], total: int) -> tuple[Tensor, tuple[float, float, float]]:
-        """-1/total sum_t min(r A, clip(r) A) [+ beta KL], and sums of |gap|, entropy and clipped tokens."""
-        s, device = self.settings, self.model.device
-        tokens, spoken = (t.to(device) for t in pad([a.row for a in part], self.tokenizer.pad_id))
-        logp, entropy = token_logprobs(self.model, tokens, spoken, s.temperature)  # [P]
-        old = torch.tensor([x for a in part for x in a.old], device=device)
-        advantage = torch.tensor([x for a in part for x in a.advantages], device=device)
-        ratio = (logp - old).exp()
-        bounded = ratio.clamp(1 - s.clip_low, 1 + s.clip_high)
-        gain = torch.minimum(ratio * advantage, bounded * advantage)
-        if self.reference is not None:
-            with torch.no_grad():
-                ref, _ = token_logprobs(self.reference, tokens, spoken, s.temperature)
-            gain = gain - s.kl_weight * ((ref - logp).exp() - (ref - logp) - 1)  # k3 estimator
-        moved = (ratio * advantage > bounded * advantage).sum().item()
-        return -gain.sum() / total, ((logp.detach() - old).abs().sum().item(), entropy.sum().item(), moved)
-
-    def _check_gap(self, gap: float) -> None:
-        if gap > self.settings.max_logprob_gap:
-            raise FiresteelError(
-                "sampler and trainer disagree", value=f"{gap:.4f} nats a token on average",
-                why=f"more than grpo.max_logprob_gap = {self.settings.max_logprob_gap}; learning from it would collapse",
-                hint="a kernel or cache differs between the two; the last checkpoint is kept",
-            )  # fmt: skip
 
 
 def _groups(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,48 +14,52 @@ from firesteel.core.errors import SourceError
 from firesteel.core.packing import best_fit
 from firesteel.core.tokenizer import Message, Rendered, Tokenizer
 from firesteel.model.transformer import Transformer
-from firesteel.train.loop import Objective, Piece
-from firesteel.train.losses import next_token_loss
+from firesteel.train.batch import Batch, Share
+from firesteel.train.losses import NextToken
+from firesteel.train.objective import Metrics, Objective
 
 Conversations = Callable[[int], Sequence[Message] | Rendered]  # number -> one conversation; an endless, seeded stream
+REPLAY = "replay_"  # before the metrics of replayed documents
 WINDOW = 8  # steps whose conversations are sorted by length together, so that rows of a batch need little padding
 
 
-class Sft:
+class Sft(Objective):
     """Batches drawn evenly from several streams of conversations, with windows of documents beside them (`replay`)."""
 
     def __init__(
-        self, model: Transformer, tokenizer: Tokenizer, streams: Sequence[Conversations], settings: SftSettings, *,
-        seed: int, aux_weight: float, replay: Objective | None = None,
+        self, tokenizer: Tokenizer, streams: Sequence[Conversations], settings: SftSettings, *,
+        seed: int, longest: int, modules: int = 0, replay: Objective | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.tokenizer, self.streams, self.settings = model, tokenizer, streams, settings
-        self.seed, self.aux_weight, self.replay = seed, aux_weight, replay
+        self.tokenizer, self.streams, self.settings, self.seed, self.replay = tokenizer, streams, settings, seed, replay
+        self.capacity = min(settings.max_tokens, longest)
+        self.next_token = NextToken(settings.mtp_weight, modules if settings.mtp_weight else 0, settings.z_loss)
         self._cached: tuple[int, list[list[Rendered]]] = (-1, [])
 
-    def pieces(self, step: int) -> Iterator[Piece]:
-        """The losses of one step (see loop.Objective)."""
+    def updates(self, step: int, share: Share) -> Iterator[list[Batch]]:
+        """One update of `batch_size` conversations (see Objective)."""
         window, place = divmod(step, WINDOW)
         if self._cached[0] != window:
             self._cached = (window, self._window(window))
-        s, device, rows = self.settings, self.model.device, self._cached[1][place]
-        tokens, learn, segments = self._tensors(rows)
-        for piece in self.replay.pieces(step) if self.replay else ():
-            assert piece.loss is not None
-            yield Piece(
-                s.replay_weight * piece.loss, piece.tokens, {"replay_loss": piece.metrics["loss"]}, update=False
-            )
-        loss, parts = next_token_loss(
-            self.model, tokens.to(device), learn.to(device), s.mtp_weight, self.aux_weight,
-            None if segments is None else segments.to(device),
-        )  # fmt: skip
-        yield Piece(loss, tokens.numel(), parts)
+        rows = self._cached[1][place]
+        batches = [self._batch([rows[i] for i in share.rows(len(rows))])]
+        for update in self.replay.updates(step, share) if self.replay else ():
+            weight = self.settings.replay_weight
+            batches += [replace(batch, weight=weight, name=REPLAY, objective=self.replay) for batch in update]
+        yield batches
 
-    def _tensors(self, rows: Sequence[Rendered]) -> tuple[Tensor, Tensor, Tensor | None]:
-        """A batch as tokens, learn-mask and, if packed, segments [B, T]."""
-        if not self.settings.packing:
-            return *pad(rows, self.tokenizer.pad_id), None
-        capacity = min(self.settings.max_tokens, self.model.config.max_position_embeddings)
-        return packed(rows, max(capacity, *(len(r.ids) for r in rows)), self.tokenizer.pad_id)
+    def loss(self, head: Transformer, hidden: Tensor, batch: Batch) -> tuple[Tensor, Metrics]:
+        """Cross-entropy of what the assistant says (see Objective)."""
+        return self.next_token(head, hidden, batch)
+
+    def _batch(self, rows: Sequence[Rendered]) -> Batch:
+        if self.settings.packing:
+            tokens, learn, segments = packed(
+                rows, max(self.capacity, *(len(r.ids) for r in rows)), self.tokenizer.pad_id
+            )
+            return Batch(tokens, learn, self.next_token.counts(learn, segments), segments)
+        tokens, learn = pad(rows, self.tokenizer.pad_id)
+        lengths = torch.tensor([len(r.ids) for r in rows])
+        return Batch(tokens, learn, self.next_token.counts(learn, None), lengths=lengths)
 
     def _window(self, window: int) -> list[list[Rendered]]:
         """The batches of WINDOW steps: conversations sorted by length, batches in a seeded order; as they come if packed."""
@@ -82,7 +87,7 @@ class Sft:
 
 def pad(rows: Sequence[Rendered], pad_id: int) -> tuple[Tensor, Tensor]:
     """Rows to tokens [B, T] and learn-mask [B, T], padded on the right."""
-    length = max(len(r.ids) for r in rows)
+    length = max((len(r.ids) for r in rows), default=0)
     tokens = torch.full((len(rows), length), pad_id, dtype=torch.long)
     learn = torch.zeros((len(rows), length), dtype=torch.bool)
     for i, row in enumerate(rows):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from firesteel.compute import measure, rates
 from firesteel.compute.carbon import carbon
-from firesteel.compute.loads import ASSUMED_BYTES, text_bytes
+from firesteel.compute.calibration import ASSUMED_BYTES, text_bytes
 from firesteel.compute.plan import device_hours, estimates, plan, sizes
 from firesteel.compute.rates import MACHINES, Rates, cache_file, here, named
 from firesteel.core import presets

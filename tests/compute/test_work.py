@@ -17,8 +17,8 @@ from firesteel.kernels import attention
 from firesteel.model.cache import PagedCache
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
-from firesteel.train.losses import next_token_loss
 from firesteel.train.optim import make_optimisers
+from tests.compute.keeping import learn
 from tests.compute.tracing import Trace
 
 GQA = {"attention": "gqa", "num_key_value_heads": 2}
@@ -71,10 +71,10 @@ def test_learning_does_the_counted_work(name: str) -> None:
     shape, model = small(SHAPES[name])
     optimiser = "adamw" if name in ("no-query-latent", "dense") else "muon"
     model.train()
-    optimisers = make_optimisers(model, PretrainSettings(optimiser=optimiser))  # type: ignore[arg-type]
+    optimisers = make_optimisers(model.named_parameters(), PretrainSettings(optimiser=optimiser))  # type: ignore[arg-type]
     tokens = torch.randint(0, 1024, (4, 128), generator=torch.Generator().manual_seed(0))
     with Trace() as learnt:
-        next_token_loss(model, tokens, torch.ones_like(tokens, dtype=torch.bool), 0.3, 1e-4)[0].backward()
+        learn(model, tokens)
     for one in optimisers:  # the first step also makes the optimiser's state
         one.step()
     with Trace() as updated:

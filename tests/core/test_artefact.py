@@ -124,3 +124,32 @@ def test_the_code_version_follows_the_rooms_it_names():
     assert (
         artefact.code_version("core") == artefact.code_version("core", "core") != artefact.code_version("core", "tasks")
     )
+
+
+def test_what_several_processes_wrote_becomes_one_artefact(tmp_path):
+    built = artefact.temporary_name(tmp_path / "c")
+    built.mkdir()
+    files = {}
+    for name in ("a", "b"):
+        (built / name).write_text(name)
+        files[name] = {"bytes": 1, "sha256": artefact.file_hash(built / name)}
+    artefact.publish(tmp_path / "c", "checkpoint", files, inputs={"stage": "k"}, stats={"step": 1})
+    assert artefact.read(tmp_path / "c", "checkpoint", verify=True).stats == {"step": 1}
+    artefact.remove(tmp_path / "c")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_on_another_machine_is_not_published(tmp_path):
+    artefact.temporary_name(tmp_path / "c").mkdir()
+    files = {"a": {"bytes": 1, "sha256": "0"}}
+    with pytest.raises(MachineError, match="not to be seen here"):
+        artefact.publish(tmp_path / "c", "checkpoint", files, inputs={}, stats={})
+    assert not (tmp_path / "c").exists()
+
+
+def test_sweeping_removes_what_killed_processes_left_and_gives_an_old_one_its_name_back(tmp_path):
+    for name in ("whole", ".half.partial", ".whole.old", ".stood.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    artefact.sweep(tmp_path)
+    assert {p.name: (p / "file").read_text() for p in tmp_path.iterdir()} == {"whole": "whole", "stood": ".stood.old"}

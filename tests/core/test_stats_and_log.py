@@ -1,10 +1,15 @@
 """Intervals against published values; metrics that survive interruption."""
 
+import io
 import json
+import math
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from tensorboardX.proto.event_pb2 import Event
 
 from firesteel.core.log import RunLog
 from firesteel.core.stats import paired_difference, wilson
@@ -50,5 +55,83 @@ def test_rewind_forgets_what_a_checkpoint_does_not_know(tmp_path):
     log.metrics("sft", 2, loss=0.25)
     assert [r["loss"] for r in log.records("sft")] == [0.5, 0.25]
     log.close()
-    assert list((tmp_path / "tensorboard").glob("events*"))
+    assert list((tmp_path / "tensorboard").glob("sft/events*"))
     assert all(json.loads(line) for line in log.file.read_text().splitlines())
+
+
+def test_what_is_recorded_outlives_a_killed_process_and_a_half_line(tmp_path):
+    log = RunLog(tmp_path)
+    log.metrics("sft", 1, loss=0.5)  # never closed
+    assert [r["loss"] for r in RunLog(tmp_path).records()] == [0.5]
+    with log.file.open("a") as f:
+        f.write('{"stage": "sft", "step": 2, "lo')
+    other = RunLog(tmp_path)
+    other.metrics("sft", 2, loss=0.25)
+    assert [r["loss"] for r in other.records()] == [0.5, 0.25]
+    log.close()
+    other.close()
+
+
+def test_only_the_first_process_writes_and_speaks(tmp_path, capsys):
+    log = RunLog(tmp_path / "run", Console(), first=False)
+    log.metrics("sft", 1, "a line", loss=0.5)
+    log.alarm("sft", 1, "spike", "far above")
+    log.rewind("sft", 0)
+    with log.progress("sft", 0, 1) as bar:
+        bar.update(1, {"loss": 0.5})
+    log.close()
+    assert not (tmp_path / "run").exists() and capsys.readouterr().out == ""
+
+
+def test_records_hold_parts_lists_and_nothing_that_json_lacks(tmp_path):
+    log = RunLog(tmp_path)
+    log.metrics("sft", 1, loss=math.nan, loss_by_source={"web": 2.0, "own": math.inf}, expert_load=[0.5, 0.5], note="x")
+    log.close()
+    (record,) = [json.loads(line, parse_constant=pytest.fail) for line in log.file.read_text().splitlines()]
+    assert record["loss"] is None and record["loss_by_source"] == {"web": 2.0, "own": None}
+    assert record["expert_load"] == [0.5, 0.5] and record["note"] == "x"
+
+
+def test_tensorboard_has_every_number_by_stage_and_forgets_what_is_rewound(tmp_path):
+    log = RunLog(tmp_path)
+    for step in (1, 2, 3):
+        log.metrics("sft", step, loss=step / 2, loss_by_source={"web": step / 4}, expert_load=[0.75, 0.25])
+    log.close()
+    again = RunLog(tmp_path)
+    again.rewind("sft", 1)
+    again.metrics("sft", 2, loss=7.0)
+    again.close()
+    first, second = (
+        list(event_file_loader(file))
+        for file in sorted((tmp_path / "tensorboard/sft").glob("events*"), key=lambda f: f.suffix)
+    )
+    scalars = [(e.step, v.tag, v.simple_value) for e in first for v in e.summary.value if v.HasField("simple_value")]
+    assert scalars == [
+        entry for s in (1, 2, 3) for entry in ((s, "sft/loss", s / 2), (s, "sft/loss_by_source/web", s / 4))
+    ]
+    bars = [list(v.histo.bucket) for e in first for v in e.summary.value if v.HasField("histo")]
+    assert bars == [[0.75, 0.25]] * 3
+    assert [e.step for e in second if e.session_log.status == e.session_log.START] == [
+        2
+    ]  # what TensorBoard purges from
+
+
+def event_file_loader(file):
+    """Events of a TensorBoard file: records of length, checksum, bytes, checksum."""
+    data, at = file.read_bytes(), 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        yield Event.FromString(data[at + 12 : at + 12 + length])
+        at += 16 + length
+
+
+def test_an_alarm_is_said_and_recorded_and_rewound_with_the_rest(tmp_path):
+    out = io.StringIO()
+    log = RunLog(tmp_path, Console(file=out, width=200))
+    log.alarm("sft", 7, "spike", "loss [9] is far above")
+    assert out.getvalue() == "  ! sft, step 7: loss [9] is far above\n"
+    (record,) = log.records()
+    assert (record["step"], record["alarm"], record["text"]) == (7, "spike", "loss [9] is far above")
+    log.rewind("sft", 6)
+    assert not list(log.records())
+    log.close()

@@ -76,7 +76,18 @@ def test_what_is_printed_holds_the_facts(finished: Path) -> None:
     run, model, data = printed(finished), printed(finished / "grpo"), printed(finished / "data")
     assert "release" in run and "not run" in run and "12.9 min" in run and "safety.block_rate" in run
     assert "model.safetensors" in model and "tokenizer" in model
-    assert "near duplicate 402" in data
+    assert "statistics" in data and "  near duplicate   402" in data and "    licence        CC BY 4.0" in data
+    assert "pretrain: loss" in run and "grpo: reward" in run and "⠒" in run
+
+
+def test_alarms_are_told_and_kept_out_of_the_curves(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    with (tmp_path / "run/metrics.jsonl").open("a", encoding="utf-8") as f:
+        for step in range(400, 412):
+            f.write(json.dumps({"stage": "sft", "step": step, "alarm": "spike", "text": "far [above]"}) + "\n")
+    facts, text = show(tmp_path / "run"), printed(tmp_path / "run")
+    assert len(facts["alarms"]) == 12 and facts["last_step"]["sft"] == 600
+    assert "the last 10 of 12" in text and "far [above]" in text and "401" not in text
 
 
 def test_markup_in_names_is_printed_as_it_is(tmp_path: Path) -> None:

@@ -7,23 +7,48 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from firesteel.core.config import parse_recipe
 from firesteel.core.errors import ArtefactError, FiresteelError, RecipeError, SourceError, UserError
 from firesteel.stages.conversations import read_conversations
 from firesteel.stages.run import choose, locked, run_recipe
 from firesteel.stages.table import STAGES
 
 
-def test_every_stage_needs_only_earlier_ones():
+SHORT = parse_recipe({"name": "x"})
+LONG = parse_recipe({
+    "name": "x", "extend": {"factor": 2.0}, "distil": {"teacher": "t"}, "preference": {"sources": ["p.jsonl"]},
+})  # fmt: skip
+BARE = parse_recipe({"name": "x", "grpo": {"steps": 0}, "sft": {"steps": 0}})
+
+
+@pytest.mark.parametrize("recipe", [SHORT, LONG, BARE])
+def test_every_stage_needs_only_earlier_ones(recipe):
     seen: set[str] = set()
     for name, stage in STAGES.items():
-        assert set(stage.needs) <= seen, name
-        seen.add(name)
+        if stage.wanted(recipe):
+            assert set(stage.inputs(recipe)) <= seen, name
+            seen.add(name)
+
+
+def test_each_model_is_made_from_the_one_before():
+    def chain(recipe):
+        return {name: recipe.before(name) for name in (*recipe.model_stages[1:], "release")}
+
+    assert chain(SHORT) == {"sft": "pretrain", "grpo": "sft", "release": "grpo"}
+    assert chain(BARE) == {"release": "pretrain"}
+    assert chain(LONG) == {
+        "extend": "pretrain", "sft": "extend", "distil": "sft", "preference": "distil", "grpo": "preference",
+        "release": "grpo",
+    }  # fmt: skip
 
 
 def test_spans():
-    assert [s.name for s in choose("sft", None, None)] == ["sft"]
-    assert [s.name for s in choose(None, "tokens", "sft")] == ["tokens", "pretrain", "sft"]
-    assert [s.name for s in choose(None, None, None)] == list(STAGES)
+    assert [s.name for s in choose(SHORT, "sft", None, None)] == ["sft"]
+    assert [s.name for s in choose(SHORT, None, "tokens", "sft")] == ["tokens", "pretrain", "sft"]
+    assert [s.name for s in choose(LONG, None, None, None)] == list(STAGES)
+    assert set(STAGES) - {s.name for s in choose(SHORT, None, None, None)} == {"extend", "distil", "preference"}
+    with pytest.raises(RecipeError, match="leaves this stage out"):
+        choose(SHORT, "distil", None, None)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +60,7 @@ def test_spans():
 )  # fmt: skip
 def test_spans_that_make_no_sense(args, message):
     with pytest.raises(RecipeError, match=message):
-        choose(*args)
+        choose(SHORT, *args)
 
 
 def test_two_runs_cannot_share_a_folder_and_the_lock_dies_with_its_process(tmp_path):

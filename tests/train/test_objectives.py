@@ -1,10 +1,8 @@
 """Losses, batches and the policy gradient, each against a slow or closed-form twin."""
 
 import dataclasses
-import math
 import random
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,13 +13,14 @@ from firesteel.core.shards import TokenShards, write_shards
 from firesteel.core.tokenizer import Rendered
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
+from firesteel.train.batch import Batch, Share
 from firesteel.train.credit import Verdict, by_answer, by_step
 from firesteel.train.grpo import Grpo, Question
-from firesteel.train.losses import next_token_loss, token_logprobs
-from firesteel.train.muon import Muon, orthogonalise
-from firesteel.train.optim import learning_rate, make_optimisers
+from firesteel.train.losses import NextToken, token_logprobs
+from firesteel.train.optim import make_optimisers
 from firesteel.train.pretrain import Pretrain
 from firesteel.train.sft import WINDOW, Sft, pad
+from tests.train.alone import complete, learn
 
 SMALL = ModelSettings(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=2, q_lora_rank=16, kv_lora_rank=16, qk_nope_head_dim=8,
@@ -46,52 +45,118 @@ class Words:
         return Rendered(ids, [False] + [True] * (len(ids) - 1))
 
 
+def next_token(model, tokens, learn, **weights):
+    """The loss and its parts over all rows."""
+    loss = NextToken(modules=1, **weights)
+    (batch,) = complete([Batch(tokens, learn, loss.counts(learn, None))])
+    return loss(model, model(tokens), batch)
+
+
 def test_next_token_loss_is_the_mean_over_learnt_targets_only(model):
     tokens = torch.randint(3, 60, (2, 9))
     learn = torch.zeros_like(tokens, dtype=torch.bool)
     learn[0, 3:6] = learn[1, 7] = True
-    loss, parts = next_token_loss(model, tokens, learn, 0.5, 0.0)
+    loss, parts = next_token(model, tokens, learn, mtp_weight=0.5)
     logits = model.logits(model(tokens))
     picked = [(0, 3), (0, 4), (0, 5), (1, 7)]
     main = sum(F.cross_entropy(logits[b, t - 1], tokens[b, t]) for b, t in picked) / 4
     further = model.logits(model.predict_further(model(tokens), tokens)[0])
     extra = sum(F.cross_entropy(further[b, t - 2], tokens[b, t]) for b, t in picked) / 4
     torch.testing.assert_close(loss, main + 0.5 * extra)
-    assert parts["loss"] == pytest.approx(main.item()) and parts["mtp_loss"] == pytest.approx(extra.item())
+    torch.testing.assert_close(parts["loss"], main.detach())
+    torch.testing.assert_close(parts["mtp_loss"], extra.detach())
+    accepted = [further[b, t - 2].argmax() == logits[b, t - 1].argmax() for b, t in picked]
+    assert float(parts["mtp_accepted"]) == pytest.approx(sum(map(float, accepted)) / 4)
+
+
+def test_a_z_loss_is_the_mean_square_of_the_log_partition(model):
+    tokens = torch.randint(3, 60, (2, 6))
+    everywhere = torch.ones_like(tokens, dtype=torch.bool)
+    plain, _ = next_token(model, tokens, everywhere)
+    loss, parts = next_token(model, tokens, everywhere, z_weight=0.1)
+    z = torch.logsumexp(model.logits(model(tokens))[:, :-1], -1).square().mean()
+    torch.testing.assert_close(loss, plain + 0.1 * z)
+    torch.testing.assert_close(parts["z_loss"], z.detach())
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 3])
+def test_micro_batches_add_up_to_the_whole_batch(tmp_path, model, micro_batch):
+    """Whatever masks rows have: the loss is a sum over the step's targets, divided once."""
+    rows = [[1, *([9 + i] * (3 + 2 * i))] for i in range(5)]
+    settings = SftSettings(batch_size=5, mtp_weight=0.5)
+    sft = Sft(Words(), [lambda i: [{"ids": rows[i % 5]}]], settings, seed=0, longest=64, modules=1)
+    whole = learn(model, sft, balance=0.1)
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    pieces = learn(model, sft, micro_batch=micro_batch, balance=0.1)
+    assert pieces == pytest.approx(whole, rel=1e-5)
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(p.grad, gradients[name], atol=1e-6, rtol=1e-3, msg=name)
+
+
+def test_losses_are_told_by_source(tmp_path, model):
+    from firesteel.core.shards import Entry
+
+    documents = [Entry(list(range(3, 43)), None, i % 2) for i in range(6)]
+    write_shards(tmp_path, documents, vocab_size=60, shard_tokens=1000, sources=["laws", "letters"])
+    settings = PretrainSettings(sequence_length=30, batch_size=4, mtp_weight=0.0)
+    objective = Pretrain(TokenShards(tmp_path), settings, seed=1)
+    (batch,) = complete(next(objective.updates(0, Share())))
+    found = {name: float(v) for name, v in objective.loss(model, model(batch.tokens), batch)[1].items()}
+    logp = F.log_softmax(model.logits(model(batch.tokens)), -1)[:, :-1]
+    each = -logp.gather(2, batch.tokens[:, 1:, None])[..., 0]
+    for i, name in enumerate(("laws", "letters")):
+        own = batch.extra["source"][:, 1:] == i
+        assert found[f"loss_by_source/{name}"] == pytest.approx(each[own].mean().item(), rel=1e-4)
 
 
 def test_token_logprobs_are_those_of_the_tempered_distribution(model):
     tokens = torch.randint(3, 60, (2, 8))
     spoken = torch.zeros_like(tokens, dtype=torch.bool)
     spoken[0, 5:] = spoken[1, 2:4] = True
-    logp, _ = token_logprobs(model, tokens, spoken, 0.7)
+    logp, _ = token_logprobs(model, model(tokens), tokens, spoken, 0.7)
     full = F.log_softmax(model.logits(model(tokens)) / 0.7, -1)
     expected = [full[b, t - 1, tokens[b, t]] for b, t in [(0, 5), (0, 6), (0, 7), (1, 2), (1, 3)]]
     torch.testing.assert_close(logp, torch.stack(expected))
 
 
-def test_pretraining_sees_every_window_once_before_any_twice(tmp_path, model):
+def test_pretraining_sees_every_window_once_before_any_twice(tmp_path):
     write_shards(tmp_path, [list(range(3, 59)) * 4], vocab_size=60, shard_tokens=1000)
     settings = PretrainSettings(sequence_length=16, batch_size=2)
-    objective = Pretrain(model, TokenShards(tmp_path), settings, seed=1, aux_weight=0.0)
-    firsts = [tuple(objective._window(i)) for i in range(objective.windows * 2)]
-    starts = firsts[: objective.windows]
-    again = Pretrain(model, TokenShards(tmp_path), settings, seed=1, aux_weight=0.0)
-    assert [tuple(again._window(i)) for i in range(objective.windows)] == starts
-    order = {e: [int(x) for x in np.random.default_rng([1, e]).permutation(objective.windows)] for e in (0, 1)}
-    assert sorted(order[0]) == list(range(objective.windows)) and order[0] != order[1]
+    objective = Pretrain(TokenShards(tmp_path), settings, seed=1)
+    starts = [objective._start(i) for i in range(objective.windows * 2)]
+    again = Pretrain(TokenShards(tmp_path), settings, seed=1)
+    assert [again._start(i) for i in range(objective.windows * 2)] == starts
+    first, second = starts[: objective.windows], starts[objective.windows :]
+    assert sorted(first) == sorted(second) == [16 * i for i in range(objective.windows)] and first != second
 
 
-def test_too_little_text_is_an_error(tmp_path, model):
+def test_processes_share_a_step_without_gap_or_overlap_while_the_batch_grows(tmp_path):
+    write_shards(tmp_path, [list(range(3, 59)) * 40], vocab_size=60, shard_tokens=1000)
+    settings = PretrainSettings(sequence_length=16, batch_size=7, batch_start=2, batch_ramp_steps=5)
+    objective = Pretrain(TokenShards(tmp_path), settings, seed=1)
+    sizes, seen = [], []
+    for step in range(8):
+        parts = [next(objective.updates(step, Share(i, 2)))[0].tokens for i in range(2)]
+        (whole,) = next(objective.updates(step, Share()))
+        assert torch.equal(torch.cat(parts), whole.tokens)
+        sizes.append(len(whole))
+        seen += whole.tokens[:, 0].tolist()
+    assert sizes == [2, 3, 4, 5, 6, 7, 7, 7]
+    numbers = [objective.shards.slice(objective._start(i), 1)[0] for i in range(sum(sizes))]
+    assert seen == [int(n) for n in numbers]  # no window is left out or seen twice as the batch grows
+
+
+def test_too_little_text_is_an_error(tmp_path):
     write_shards(tmp_path, [[5, 6, 7]], vocab_size=60, shard_tokens=1000)
     with pytest.raises(SourceError, match="too little text"):
-        Pretrain(model, TokenShards(tmp_path), PretrainSettings(), seed=0, aux_weight=0.0)
+        Pretrain(TokenShards(tmp_path), PretrainSettings(), seed=0)
 
 
-def test_sft_mixes_streams_evenly_and_loses_no_conversation(model):
+def test_sft_mixes_streams_evenly_and_loses_no_conversation():
     streams = [lambda i, s=s: [{"ids": [1, s + 10, *([9] * random.Random(i).randint(1, 9))]}] for s in (0, 1)]
     settings = SftSettings(batch_size=4)
-    objective = Sft(model, Words(), streams, settings, seed=0, aux_weight=0.0)
+    objective = Sft(Words(), streams, settings, seed=0, longest=64)
     batches = objective._window(0)
     rows = [row for batch in batches for row in batch]
     assert len(batches) == WINDOW and all(len(b) == 4 for b in batches)
@@ -99,9 +164,9 @@ def test_sft_mixes_streams_evenly_and_loses_no_conversation(model):
     assert all(max(len(r.ids) for r in b) - min(len(r.ids) for r in b) <= 4 for b in batches)  # little padding
 
 
-def test_conversations_that_are_all_too_long_are_an_error(model):
+def test_conversations_that_are_all_too_long_are_an_error():
     settings = SftSettings(batch_size=2, max_tokens=16)
-    objective = Sft(model, Words(), [lambda i: [{"ids": [1] * 20}]], settings, seed=0, aux_weight=0.0)
+    objective = Sft(Words(), [lambda i: [{"ids": [1] * 20}]], settings, seed=0, longest=64)
     with pytest.raises(SourceError, match="short enough"):
         objective._window(0)
 
@@ -130,7 +195,7 @@ class Script:
             tokens = torch.tensor([prompt + answer])
             spoken = torch.tensor([[False] * len(prompt) + [True] * len(answer)])
             with torch.no_grad():
-                logp, _ = token_logprobs(self.model, tokens, spoken, 1.0)
+                logp, _ = token_logprobs(self.model, self.model(tokens), tokens, spoken, 1.0)
             out.append(Done(answer, (logp + self.shift).tolist()))
         return out
 
@@ -146,10 +211,9 @@ def _grpo(model, answers, right, shift=0.0, **settings):
 def test_grpo_raises_the_right_answer_and_lowers_the_wrong_one(model):
     right, wrong = [7, 8, 2], [9, 2]
     objective = _grpo(model, [right, wrong], [right])
-    optimisers = make_optimisers(model, GrpoSettings(learning_rate=1e-3))
+    optimisers = make_optimisers(model.named_parameters(), GrpoSettings(learning_rate=1e-3))
     before = [sum(d.logprobs) for d in objective.sampler.sample([[1, 5], [1, 5]])]
-    for piece in objective.pieces(0):
-        piece.loss.backward()
+    learn(model, objective)
     for o in optimisers:
         o.step()
     after = [sum(d.logprobs) for d in objective.sampler.sample([[1, 5], [1, 5]])]
@@ -159,76 +223,45 @@ def test_grpo_raises_the_right_answer_and_lowers_the_wrong_one(model):
 def test_grpo_gradient_is_the_policy_gradient_at_ratio_one(model):
     right, wrong = [7, 8, 2], [9, 2]
     objective = _grpo(model, [right, wrong], [right])
-    (piece,) = objective.pieces(0)
-    piece.loss.backward()
+    learn(model, objective)
     got = model.embed_tokens.weight.grad.clone()
     model.zero_grad()
-    logp = [
-        token_logprobs(model, torch.tensor([[1, 5, *a]]), torch.tensor([[False] * 2 + [True] * len(a)]), 1.0)[0].sum()
-        for a in (right, wrong)
-    ]
+    rows = [torch.tensor([[1, 5, *a]]) for a in (right, wrong)]
+    spoken = [torch.tensor([[False] * 2 + [True] * len(a)]) for a in (right, wrong)]
+    logp = [token_logprobs(model, model(t), t, m, 1.0)[0].sum() for t, m in zip(rows, spoken, strict=True)]
     (-(0.5 * logp[0] - 0.5 * logp[1]) / 5).backward()  # advantages +-0.5, 5 tokens in all
     torch.testing.assert_close(got, model.embed_tokens.weight.grad, atol=1e-6, rtol=1e-4)
 
 
 def test_a_group_that_agrees_teaches_nothing(model):
     objective = _grpo(model, [[7, 2], [7, 2]], [[7, 2]])
-    (piece,) = objective.pieces(0)
-    assert piece.loss is None and not piece.update and piece.metrics["accuracy"] == 1.0
+    ((batch,),) = objective.updates(0, Share())
+    assert not len(batch) and batch.facts["accuracy"] == 1.0
 
 
 def test_a_sampler_that_disagrees_with_the_trainer_stops_the_run(model):
     objective = _grpo(model, [[7, 2], [9, 2]], [[7, 2]], shift=0.3, max_logprob_gap=0.05)
+    ((batch,),) = objective.updates(0, Share())
+    metrics = batch.facts | learn(model, objective)
     with pytest.raises(FiresteelError, match="disagree"):
-        list(objective.pieces(0))
-
-
-def test_orthogonalise_flattens_the_spectrum_and_keeps_the_vectors():
-    x = torch.randn(3, 8, 12, generator=torch.Generator().manual_seed(0))
-    y = orthogonalise(x)
-    values = torch.linalg.svdvals(y)
-    assert float(values.min()) > 0.5 and float(values.max()) < 1.3
-    u, _, v = torch.linalg.svd(x, full_matrices=False)
-    inner = torch.diagonal(u.mT @ y @ v.mT, dim1=-2, dim2=-1)
-    assert float(inner.min()) > 0.5
-    torch.testing.assert_close(orthogonalise(x.mT.contiguous()), y.mT, atol=1e-4, rtol=1e-3)
-
-
-def test_muon_steps_have_the_rms_that_adam_would_have():
-    p = torch.nn.Parameter(torch.zeros(2, 64, 32))
-    p.grad = torch.randn(2, 64, 32)
-    Muon([p], lr=1.0, weight_decay=0.0).step()
-    assert float(p.detach().pow(2).mean().sqrt()) == pytest.approx(0.2, rel=0.25)
-
-
-def test_optimisers_own_every_parameter_once(model):
-    groups = [p for o in make_optimisers(model, PretrainSettings()) for g in o.param_groups for p in g["params"]]
-    assert len(groups) == len({id(p) for p in groups}) == len(list(model.parameters()))
-
-
-def test_learning_rate_warms_up_then_falls_to_its_floor():
-    s = PretrainSettings(learning_rate=1.0, warmup_steps=4, min_learning_rate=0.1)
-    rates = [learning_rate(i, s, 20) for i in range(20)]
-    assert rates[:4] == [0.25, 0.5, 0.75, 1.0] and rates[4] == 1.0
-    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
-    assert learning_rate(20, s, 20) == pytest.approx(0.1) and math.isclose(rates[12], 0.55)
+        objective.check(metrics)
 
 
 def test_replayed_text_is_learnt_beside_each_batch_in_one_update(tmp_path, model):
     write_shards(tmp_path, [list(range(3, 59)) * 4], vocab_size=60, shard_tokens=1000)
     settings = SftSettings(batch_size=2, replay_weight=0.5, mtp_weight=0.0)
-    text = Pretrain(
-        model,
-        TokenShards(tmp_path),
-        PretrainSettings(sequence_length=16, batch_size=2, mtp_weight=0.0),
-        seed=1,
-        aux_weight=0.0,
-    )
-    sft = Sft(model, Words(), [lambda i: [{"ids": [1, 7, 8, 2]}]], settings, seed=0, aux_weight=0.0, replay=text)
-    replayed, own = sft.pieces(0)
-    (alone,) = text.pieces(0)
-    torch.testing.assert_close(replayed.loss, 0.5 * alone.loss)
-    assert (replayed.update, own.update) == (False, True) and replayed.metrics == {"replay_loss": alone.metrics["loss"]}
+    documents = PretrainSettings(sequence_length=16, batch_size=2, mtp_weight=0.0)
+    text = Pretrain(TokenShards(tmp_path), documents, seed=1)
+    streams = [lambda i: [{"ids": [1, 7, 8, 2]}]]
+    gradients = []
+    with_replay, without = (Sft(Words(), streams, settings, seed=0, longest=64, replay=r) for r in (text, None))
+    for objective in (with_replay, without, text):
+        model.zero_grad()
+        metrics = learn(model, objective)
+        gradients.append((metrics, model.embed_tokens.weight.grad.clone()))
+    (both, total), (own, conversations), (replayed, windows) = gradients
+    torch.testing.assert_close(total, conversations + 0.5 * windows)
+    assert both == pytest.approx({"loss": own["loss"], "replay_loss": replayed["loss"]})
 
 
 def test_credit_by_answer_is_the_reward_minus_the_groups_mean():

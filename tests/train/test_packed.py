@@ -9,8 +9,10 @@ from firesteel.core.config import ModelSettings, SftSettings
 from firesteel.core.tokenizer import Rendered
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
-from firesteel.train.losses import next_token_loss
+from firesteel.train.batch import Batch, Share
+from firesteel.train.losses import NextToken
 from firesteel.train.sft import Sft, packed, pad
+from tests.train.alone import complete, learn
 
 SMALL = ModelSettings(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=2, q_lora_rank=16, kv_lora_rank=16, qk_nope_head_dim=8,
@@ -36,10 +38,20 @@ def conversations(seed: int = 0) -> list[Rendered]:
     return rows
 
 
+def next_token_loss(
+    model: Transformer, tokens: torch.Tensor, learn: torch.Tensor, mtp: float, segments: torch.Tensor | None = None
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """The loss of rows and its parts."""
+    loss = NextToken(mtp, 2)
+    (batch,) = complete([Batch(tokens, learn, loss.counts(learn, segments), segments)])
+    total, parts = loss(model, model(tokens, segments), batch)
+    return total, {name: float(value) for name, value in parts.items()}
+
+
 def losses(model: Transformer, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
     model.zero_grad()
     tokens, learn, *segments = batch
-    loss, parts = next_token_loss(model, tokens, learn, 0.5, 0.0, *segments)
+    loss, parts = next_token_loss(model, tokens, learn, 0.5, *segments)
     loss.backward()
     return loss.detach(), model.embed_tokens.weight.grad.clone(), parts
 
@@ -69,20 +81,22 @@ def test_a_neighbour_changes_nothing(model: Transformer) -> None:
     first = segments == 0
     changed = torch.where(first, tokens, (tokens + 7) % 57 + 3)
     only = learn & first
-    a, b = (next_token_loss(model, t, only, 0.5, 0.0, segments)[1] for t in (tokens, changed))
+    a, b = (next_token_loss(model, t, only, 0.5, segments)[1] for t in (tokens, changed))
     assert a == pytest.approx(b, rel=1e-6)
 
 
 def test_the_balance_loss_is_a_mean_over_rows_and_so_depends_on_what_shares_one(model: Transformer) -> None:
-    rows = conversations()
-    tokens, learn, segments = packed(rows, 20, 0)
-    padded, dense = pad(rows, 0), (tokens, learn)
-    terms = []
-    for (t, m), s in ((padded, None), (dense, segments)):
-        bare, _ = next_token_loss(model, t, m, 0.5, 0.0, s)
-        whole, _ = next_token_loss(model, t, m, 0.5, 1.0, s)
-        terms.append(float((whole - bare).detach()))
-    assert terms[0] > 0 and terms[1] > 0 and terms[0] != pytest.approx(terms[1], rel=1e-3)
+    rows = [row for row in conversations() if any(row.mask[1:])]
+    gradients = []
+    for packing in (False, True):
+        settings = SftSettings(batch_size=len(rows), max_tokens=20, mtp_weight=0.0, packing=packing)
+        sft = Sft(Tokenless(), [lambda i: rows[i % len(rows)]], settings, seed=0, longest=64)  # type: ignore[arg-type]
+        for balance in (0.0, 1.0):
+            model.zero_grad()
+            learn(model, sft, balance=balance)
+            gradients.append(model.layers[1].mlp.gate.weight.grad.clone())
+    terms = gradients[1] - gradients[0], gradients[3] - gradients[2]
+    assert terms[0].abs().max() > 1e-5 and not torch.allclose(*terms, rtol=1e-2, atol=1e-7)
 
 
 def test_rows_are_filled_and_padding_is_a_segment_of_its_own() -> None:
@@ -97,12 +111,15 @@ def test_rows_are_filled_and_padding_is_a_segment_of_its_own() -> None:
 def test_sft_packs_when_asked_and_learns_the_same_conversations(model: Transformer) -> None:
     rows = [row for row in conversations() if any(row.mask[1:])]
     settings = SftSettings(batch_size=len(rows), max_tokens=16, mtp_weight=0.5, packing=True)
-    sft = Sft(model, Tokenless(), [lambda i: rows[i % len(rows)]], settings, seed=0, aux_weight=0.0)  # type: ignore[arg-type]
-    (piece,) = sft.pieces(0)
-    expected, parts = next_token_loss(model, *pad(rows, 0), 0.5, 0.0)
-    assert piece.loss is not None
-    torch.testing.assert_close(piece.loss, expected)
-    assert piece.metrics == pytest.approx(parts, rel=1e-5) and piece.tokens < pad(rows, 0)[0].numel()
+    sft = Sft(Tokenless(), [lambda i: rows[i % len(rows)]], settings, seed=0, longest=64, modules=2)  # type: ignore[arg-type]
+    ((batch,),) = sft.updates(0, Share())
+    expected = next_token_loss(model, *pad(rows, 0), 0.5)[1]
+    found = learn(model, sft)
+    accepted = {"mtp_accepted"}
+    assert {k: v for k, v in found.items() if k not in accepted} == pytest.approx(
+        {k: v for k, v in expected.items() if k not in accepted}, rel=1e-5
+    )
+    assert batch.tokens.numel() < pad(rows, 0)[0].numel()
 
 
 class Tokenless:

@@ -1,0 +1,226 @@
+"""The recipe's tables about training: what all objectives share, each objective's own, how to part the work, what to watch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from firesteel.core.table import Table, misfit
+
+Precision = Literal["float32", "bfloat16", "fp8"]
+
+
+class OptimSettings(Table):
+    """Common to the training tables: optimiser, schedule, number types, adapters, checkpoints."""
+
+    optimiser: Literal["muon", "adamw"] = Field("muon", description="for the hidden matrices; the rest is AdamW")
+    momentum: float = Field(0.95, ge=0, lt=1, description="Muon's")
+    table_rate: float = Field(
+        1.0, ge=0, description="learning rate of embeddings, head and routers, times learning_rate"
+    )
+    learning_rate: float = Field(2e-3, gt=0)
+    schedule: Literal["cosine", "wsd", "linear", "constant"] = Field(
+        "cosine",
+        description="after warm-up; wsd = constant, then a linear decay over the last decay_share of the steps",
+    )
+    decay_share: float = Field(0.2, gt=0, le=1, description="wsd: share of the steps that decay")
+    min_learning_rate: float = Field(0.1, ge=0, le=1, description="final rate as a share of learning_rate")
+    warmup_steps: int = Field(20, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    grad_clip: float = Field(1.0, gt=0, description="bound on the global gradient norm")
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="the stage's result is a moving average of the weights; 0 = the last weights"
+    )
+    precision: Precision = Field(
+        "float32", description="of weights and activations; bfloat16 and fp8 keep float32 master weights"
+    )
+    micro_batch: int = Field(0, ge=0, description="rows that go through the model together; 0 = all of a process's")
+
+    lora_rank: int = Field(0, ge=0, le=1024, description="train adapters of this rank (LoRA); 0 = all weights")
+    lora_alpha: float = Field(32.0, gt=0, description="adapters' output is multiplied by lora_alpha / lora_rank")
+    lora_targets: tuple[str, ...] = Field(
+        (), description="what is adapted: q_proj, o_proj, experts, ...; none named = every linear map in the layers"
+    )
+    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+    checkpoints: int = Field(2, ge=1, description="newest checkpoints kept")
+    checkpoint_keep_every: int = Field(
+        0, ge=0, description="a checkpoint at every so many steps stays while the stage runs; 0 = none"
+    )
+
+
+class PretrainSettings(OptimSettings):
+    """[pretrain]: next-token prediction on the documents, from nothing or from given weights."""
+
+    start_from: str = Field(
+        "", description="a model to continue from: an artefact or Hugging Face folder, with its tokenizer"
+    )
+    steps: int = Field(300, ge=0, description="0 = take start_from's weights as they are")
+    batch_size: int = Field(16, ge=1, description="sequences a step")
+    batch_start: int = Field(0, ge=0, description="sequences of the first step, growing to batch_size; 0 = no ramp")
+    batch_ramp_steps: int = Field(0, ge=0, description="steps over which the batch grows")
+    sequence_length: int = Field(256, ge=16, description="tokens a sequence")
+    mtp_weight: float = Field(0.3, ge=0, description="lambda of the multi-token prediction loss")
+    z_loss: float = Field(0.0, ge=0, description="weight of log(Z)^2, which keeps logits small (PaLM: 1e-4); 0 = none")
+
+
+class ExtendSettings(PretrainSettings):
+    """[extend]: a longer context with YaRN, after pretraining. Off while `factor` is 1."""
+
+    factor: float = Field(1.0, ge=1, description="how many times longer the context becomes; 1 = no such stage")
+    steps: int = Field(100, ge=1)
+    batch_size: int = Field(4, ge=1, description="sequences a step")
+    sequence_length: int = Field(0, ge=0, description="tokens a sequence; 0 = the whole new context")
+    learning_rate: float = Field(2e-4, gt=0)
+    schedule: Literal["cosine", "wsd", "linear", "constant"] = "constant"
+
+
+class SftSettings(OptimSettings):
+    """[sft]: supervised fine-tuning on worked tasks and the user's own conversations."""
+
+    steps: int = Field(600, ge=0, description="0 = no such stage")
+    batch_size: int = Field(64, ge=1, description="conversations a step")
+    tasks: tuple[str, ...] = Field(("arithmetic", "word-problems"), description="task names, mixed evenly")
+    sources: tuple[str, ...] = Field(
+        (), description="files of conversations (messages, Alpaca, ShareGPT), one more task"
+    )
+    max_tokens: int = Field(256, ge=16, description="longer conversations are left out")
+    packing: bool = Field(
+        False, description="several conversations share a row of max_tokens, unseen by each other, instead of padding"
+    )
+    replay: int = Field(
+        2, ge=0, description="windows of documents learnt beside each batch, against forgetting; 0 = none"
+    )
+    replay_weight: float = Field(0.3, ge=0, description="weight of their loss")
+    mtp_weight: float = Field(0.1, ge=0)
+    z_loss: float = Field(0.0, ge=0, description="weight of log(Z)^2; 0 = none")
+
+
+class PreferenceSettings(OptimSettings):
+    """[preference]: learning from chosen and rejected answers, after fine-tuning. Off without `sources`."""
+
+    method: Literal["dpo", "simpo"] = Field(
+        "dpo", description="dpo (Rafailov et al. 2023), or simpo (Meng et al. 2024), which needs no reference model"
+    )
+    sources: tuple[str, ...] = Field((), description="files of preference pairs (prompt, chosen, rejected)")
+    steps: int = Field(100, ge=1)
+    batch_size: int = Field(16, ge=1, description="pairs a step")
+    max_tokens: int = Field(512, ge=16, description="pairs with a longer answer are left out")
+    beta: float = Field(
+        0.1, gt=0, description="dpo: strength of the tie to the reference; simpo: scale of the reward (2.0)"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="dpo: share of pairs taken to be the wrong way round")
+    sft_weight: float = Field(0.0, ge=0, description="weight of the chosen answer's own loss beside it")
+    gamma: float = Field(0.5, ge=0, description="simpo: margin as a share of beta")
+    learning_rate: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class DistilSettings(OptimSettings):
+    """[distil]: learning from a larger model, in place of or after fine-tuning. Off without `teacher`."""
+
+    teacher: str = Field("", description="the teacher's folder; its vocabulary must be the student's for kind = logits")
+    kind: Literal["logits", "sequences"] = Field(
+        "logits", description="match the teacher's distribution (Hinton et al. 2015), or learn answers that it wrote"
+    )
+    steps: int = Field(100, ge=1)
+    batch_size: int = Field(16, ge=1, description="rows a step")
+    max_tokens: int = Field(256, ge=16)
+    temperature: float = Field(1.0, gt=0, description="of both distributions, or of the teacher's sampling")
+    weight: float = Field(
+        0.5, ge=0, le=1, description="logits: share of the teacher's loss; the rest is next-token loss"
+    )
+    reverse: bool = Field(False, description="logits: KL(student || teacher), which avoids what the teacher avoids")
+    answers: int = Field(512, ge=1, description="sequences: answers that the teacher writes")
+    keep_wrong: bool = Field(False, description="sequences: also learn answers that the task's verifier rejects")
+
+
+class GrpoSettings(OptimSettings):
+    """[grpo]: reinforcement learning with verifiable rewards (DeepSeekMath, R1)."""
+
+    steps: int = Field(30, ge=0, description="0 = no such stage")
+    tasks: tuple[str, ...] = ("arithmetic", "word-problems")
+    prompts: int = Field(128, ge=1, description="questions a step; many questions teach more than many answers to few")
+    group_size: int = Field(4, ge=2, description="answers sampled for one question")
+    table_rate: float = Field(
+        0.1, ge=0, description="low: rows of tokens that no answer used have only noise to follow"
+    )
+    max_new_tokens: int = Field(128, ge=4)
+    temperature: float = Field(1.0, gt=0)
+    learning_rate: float = Field(5e-4, gt=0)
+    warmup_steps: int = Field(2, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_low: float = Field(0.2, gt=0, description="epsilon below: ratio >= 1 - clip_low")
+    clip_high: float = Field(0.28, gt=0, description="epsilon above: ratio <= 1 + clip_high (DAPO's clip-higher)")
+    kl_weight: float = Field(0.0, ge=0, description="beta of the k3 KL penalty against the model it started from")
+    minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
+    micro_batch: int = Field(64, ge=0, description="answers that go through the model together; bounds the memory")
+    credit: Literal["step", "answer"] = Field(
+        "step", description="what is compared within a group: each step, or whole answers"
+    )
+    format_reward: float = Field(0.1, ge=0, description="reward for a well-formed <think>...</think>answer")
+    max_logprob_gap: float = Field(
+        0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token"
+    )
+    checkpoint_every: int = Field(5, ge=1)
+
+
+class ParallelSettings(Table):
+    """[parallel]: how training is parted among processes. What the other axes leave is data parallelism."""
+
+    processes: int = Field(1, ge=1, le=65_536, description="training processes on all nodes together")
+    nodes: int = Field(1, ge=1, le=16_384, description="machines that they run on, through cluster")
+    cluster: str = Field("", description="Ray cluster that starts them: auto, or host:port (extra 'cluster')")
+    zero: Literal[0, 2, 3] = Field(
+        0, description="data parallel: 0 = whole replicas, 2 = gradients and optimiser sharded (FSDP2), 3 = weights too"
+    )
+    expert: int = Field(1, ge=1, description="processes that share the experts, out of the data-parallel ones")
+    tensor: int = Field(1, ge=1, description="processes that share each matrix")
+    context: int = Field(1, ge=1, description="processes that share each sequence")
+    pipeline: int = Field(1, ge=1, description="processes that share the layers")
+    schedule: Literal["1f1b", "interleaved", "zero-bubble", "dualpipe-v"] = Field(
+        "1f1b", description="pipeline: order of forward and backward passes"
+    )
+    microbatches: int = Field(0, ge=0, description="pipeline: pieces of a process's batch; 0 = twice the stages")
+    max_restarts: int = Field(3, ge=0, description="restarts after a worker died, each from the last checkpoint")
+
+    @property
+    def data(self) -> int:
+        """Data-parallel processes."""
+        return self.processes // (self.tensor * self.context * self.pipeline)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ParallelSettings:
+        shared = self.tensor * self.context * self.pipeline
+        if self.processes % shared:
+            why = f"tensor x context x pipeline = {shared} does not divide it"
+            raise misfit("processes", self.processes, why, f"for example processes = {shared}")
+        if self.data % self.expert:
+            raise misfit("expert", self.expert, f"it does not divide the {self.data} data-parallel processes")
+        if self.processes % self.nodes:
+            raise misfit("nodes", self.nodes, f"it does not divide processes = {self.processes}")
+        if self.nodes > 1 and not self.cluster:
+            raise misfit(
+                "nodes", self.nodes, "several machines need a Ray cluster", 'add cluster = "auto", or use torchrun'
+            )
+        return self
+
+
+class WatchSettings(Table):
+    """[watch]: what to do when training goes wrong."""
+
+    on_nan: Literal["stop", "skip"] = Field(
+        "stop", description="a loss or gradient that is no number: stop, or skip that update"
+    )
+    max_skips: int = Field(10, ge=1, description="skipped updates in a row that end the run")
+    on_spike: Literal["warn", "skip", "rewind"] = Field(
+        "warn",
+        description="a loss far above its mean: say so, skip the update, or go back to a checkpoint and pass it over",
+    )
+    spike_sigmas: float = Field(6.0, gt=0, description="how far above, in standard deviations of the last steps")
+    stall_factor: float = Field(10.0, gt=1, description="a step that takes this many times the usual is called a stall")
+    check_replicas_every: int = Field(
+        100, ge=0, description="steps between comparisons of the replicas' weights; 0 = never"
+    )

@@ -1,0 +1,1 @@
+"""Training parted among processes: data, expert, tensor, context and pipeline parallelism."""

@@ -1,0 +1,127 @@
+"""Which layers each stage of a pipeline has, which process has which stages, and how many micro-batches go through.
+
+A stage is a run of layers. Policy only: plain Python, no tensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from firesteel.compute.count import Shape, parameters
+from firesteel.core.config import ParallelSettings
+from firesteel.core.errors import RecipeError
+from firesteel.model.config import ModelConfig
+
+TABLE = (
+    1 / 3
+)  # an embedding table against a matrix of its size: a scattered gradient, where a matrix has three products
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of forward and backward passes: stages on each process, and how they are laid out."""
+
+    each: int  # stages of a process
+    v: bool = False  # process r of p has stages r and 2p-1-r, so that the first and the last share process 0
+    full: bool = False  # needs a micro-batch for every stage
+    split: bool = False  # a backward pass may go back to the inputs first, and to the weights later
+    rounds: bool = False  # goes in equal rounds of as many micro-batches as processes, or a few more
+
+
+ORDERS = {
+    "1f1b": Order(1, full=True),  # PipeDream-Flush, Narayanan et al. 2021 (arXiv 2104.04473) §2.2
+    "interleaved": Order(2, rounds=True),  # the same paper, §2.2
+    "zero-bubble": Order(
+        1, rounds=True
+    ),  # ZB-H1, Qi et al. 2023 (arXiv 2401.10241) §3; "ZB1P" in the DeepSeek-V3 report, Table 2
+    "dualpipe-v": Order(
+        2, v=True, full=True, split=True
+    ),  # DeepSeek-V3 report §3.2.1, folded: github.com/deepseek-ai/DualPipe
+}
+
+
+def stage_numbers(schedule: str, processes: int, index: int) -> tuple[int, ...]:
+    """The stages of process `index`, in ascending order."""
+    order = ORDERS[schedule]
+    if order.v:
+        return index, 2 * processes - 1 - index
+    return tuple(range(index, order.each * processes, processes))
+
+
+def own_layers(config: ModelConfig, settings: ParallelSettings, index: int) -> list[range]:
+    """The layers of each stage of process `index` along the pipeline, in ascending order: what a Transformer part has.
+
+    Raises RecipeError where the model has fewer layers than the pipeline has stages.
+    """
+    stages = layers_of_stages(config, ORDERS[settings.schedule].each * settings.pipeline)
+    return [stages[number] for number in stage_numbers(settings.schedule, settings.pipeline, index)]
+
+
+def layers_of_stages(config: ModelConfig, stages: int) -> list[range]:
+    """Every layer once, in order, no stage empty; the slowest stage is as fast as can be.
+
+    The embedding weighs in the first stage, head and multi-token prediction in the last. Raises RecipeError for fewer layers
+    than stages.
+    """
+    count = config.num_hidden_layers
+    if count < stages:
+        raise RecipeError(
+            "the model has too few layers for this pipeline", value=f"{count} layers, {stages} stages",
+            why="each stage needs a layer, and every schedule but 1f1b has two stages on each process",
+            hint="lower parallel.pipeline, take parallel.schedule = \"1f1b\", or raise model.num_hidden_layers",
+        )  # fmt: skip
+    sums = [0.0, *accumulate(layer_costs(config))]
+    ends = _end_costs(config)
+
+    def cost(stage: int, start: int, stop: int) -> float:
+        return sums[stop] - sums[start] + (stage == 0) * ends[0] + (stage == stages - 1) * ends[1]
+
+    # best[n]: slowest stage, sum of squares (which evens out the others), and the cuts, of the first n layers
+    best: dict[int, tuple[float, float, tuple[int, ...]]] = {}
+    best |= {n: (cost(0, 0, n), cost(0, 0, n) ** 2, (0, n)) for n in range(1, count - stages + 2)}
+    for stage in range(1, stages):
+        best = {
+            n: min(
+                (max(best[k][0], cost(stage, k, n)), best[k][1] + cost(stage, k, n) ** 2, (*best[k][2], n))
+                for k in best
+                if k < n
+            )
+            for n in range(stage + 1, count - stages + stage + 2)
+        }
+    cuts = best[count][2]
+    return [range(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def layer_costs(config: ModelConfig) -> list[float]:
+    """What each layer costs a token, in elements of the matrices that it meets."""
+    shape = replace(Shape.of(vars(config)), num_hidden_layers=1, num_nextn_predict_layers=0)
+    head = config.vocab_size * config.hidden_size
+    dense, moe = (parameters(replace(shape, first_k_dense_replace=k)).matrices - head for k in (1, 0))
+    return [float(moe if config.is_moe(i) else dense) for i in range(config.num_hidden_layers)]
+
+
+def _end_costs(config: ModelConfig) -> tuple[float, float]:
+    """In the same unit: the embedding of the first stage; head, multi-token prediction and its embedding in the last."""
+    table = config.vocab_size * config.hidden_size
+    further = parameters(Shape.of(vars(config))).mtp_matrices
+    return TABLE * table, table + further + TABLE * table * (further > 0)
+
+
+def micro_batches(settings: ParallelSettings) -> int:
+    """Pieces of a process's batch: `parallel.microbatches`, or twice the stages.
+
+    The number is the same on every process, however many rows each has, since those that share experts or shards of weights
+    must meet equally often. Raises RecipeError for a number that the schedule cannot order.
+    """
+    order, p = ORDERS[settings.schedule], settings.pipeline
+    stages = order.each * p
+    n = settings.microbatches or 2 * stages
+    rounds = max(1, n // p)
+    if order.full and n < stages:
+        why, hint = f"{settings.schedule} needs one for each of the {stages} stages", f"{2 * stages} is usual"
+    elif order.rounds and n % rounds:
+        why, hint = f"{settings.schedule} goes in {rounds} equal rounds", f"take a multiple of parallel.pipeline = {p}"
+    else:
+        return n
+    raise RecipeError("parallel.microbatches does not fit the schedule", value=n, why=why, hint=hint)
