@@ -81,7 +81,10 @@ def main() -> int:
     given = parser.parse_args()
     found = list(rows(given.run, again=given.again))
     if given.json:
-        facts = [{"stage": r.stage, "seconds": r.seconds, "bytes": r.bytes, "judged": r.judged, "good": r.good} for r in found]
+        facts = [
+            {"stage": r.stage, "seconds": r.seconds, "bytes": r.bytes, "judged": r.judged, "good": r.good}
+            for r in found
+        ]
         print(json.dumps(facts, indent=1))
     else:
         print(f"{'stage':12}{'time, s':>20}{'ratio':>8}{'memory, MiB':>20}{'ratio':>8}")

@@ -1,6 +1,6 @@
 """What number types cost in loss: the same small model from the same weights on the same batches, in each of them.
 
-    python benchmarks/precision.py                              float32, bfloat16 and fp8, two seeds, 100 steps
+    python benchmarks/precision.py                              float32, bfloat16 and fp8, two seeds, 120 steps
     python benchmarks/precision.py --seeds 4 --steps 300 --text DIR --json
 
 A DeepSeek-V3-style model (latent attention, experts, multi-token prediction) learns the bytes of text files with AdamW. The
@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument("--precision", choices=list(PRECISIONS), action="append")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--last", type=int, default=20, help="steps at the end whose losses are averaged")
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--last", type=int, default=30, help="steps at the end whose losses are averaged")
     parser.add_argument(
         "--text", default=str(Path(__file__).parent.parent / "docs"), help="folder of .md or .txt files"
     )

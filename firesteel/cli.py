@@ -199,12 +199,16 @@ def plan(
     verdict = fit(settings, rates)
     if as_json:
         report = {"recipe": settings.model_dump(mode="json"), "model": room.sizes(settings), "machine": asdict(rates)}
-        _print_json(report | {"stages": found, "fit": asdict(verdict) | {"fits": verdict.fits, "command": verdict.command}})
+        _print_json(
+            report | {"stages": found, "fit": asdict(verdict) | {"fits": verdict.fits, "command": verdict.command}}
+        )
     else:
         from firesteel.ops import plan_page
 
         plan_page.render(room.sizes(settings), found, asdict(rates), settings.machine.currency, _console())
-        plan_page.render_fit(asdict(verdict) | {"fits": verdict.fits, "command": verdict.command}, rates.name, _console())
+        plan_page.render_fit(
+            asdict(verdict) | {"fits": verdict.fits, "command": verdict.command}, rates.name, _console()
+        )
     if not verdict.fits:
         raise typer.Exit(2)
 

@@ -38,8 +38,10 @@ CALIBRATION = {
     "release": 450.0,  # gates, cards, figures, hashes
     # Bytes, from the same runs.
     "process": 450e6,  # Python, torch, the tokenizer and what stages leave behind
-    "trainer": 50e6,  # what the first training step loads
+    "trainer": 110e6,  # what the first training step loads
     "sampler": 170e6,
+    "organiser": 80e6,  # what hands out the documents, and one worker; from runs with 1, 2 and 4 workers
+    "worker": 135e6,
     "text": 3.0,  # held for each byte of text while it is cleaned
     "vocabulary": 55.0,  # held for each byte of the sample while the vocabulary is learnt
     "encoding": 4.0,  # held for each byte of text while it becomes tokens
@@ -83,7 +85,9 @@ def _size(path: Path) -> float:
 
 def shape_of(recipe: Recipe) -> Shape:
     """The shape of the recipe's model, or of the one that it starts from; with the vocabulary that it asks for or brings."""
-    return shape_in(recipe.pretrain.start_from) or Shape.of(recipe.model.shape(), vocab_size=recipe.tokenizer.vocab_size)
+    return shape_in(recipe.pretrain.start_from) or Shape.of(
+        recipe.model.shape(), vocab_size=recipe.tokenizer.vocab_size
+    )
 
 
 def shape_in(folder: str) -> Shape | None:
@@ -93,7 +97,9 @@ def shape_in(folder: str) -> Shape | None:
         return None
     try:
         told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        own = presets.MEANING[told["model_type"]] | {presets.OTHERWISE.get(key, key): value for key, value in told.items()}
+        own = presets.MEANING[told["model_type"]] | {
+            presets.OTHERWISE.get(key, key): value for key, value in told.items()
+        }
         known = {key: value for key, value in own.items() if key in ModelSettings.model_fields and value is not None}
         known |= {"rope_scaling": "none", "rope_scaling_factor": 1.0}  # how positions turn costs nothing
         if known["attention"] == "mla":  # what latent attention has no use for stands in these files all the same

@@ -79,7 +79,9 @@ def step(shape: Shape, settings: OptimSettings, parallel: ParallelSettings, rate
     links = rates.links
     if links is None:
         why = "the speed between devices decides what a step takes, and it is not known"
-        raise MachineError("cannot plan a cluster of this machine", value=rates.name, why=why, hint="--machine h800, for example")
+        raise MachineError(
+            "cannot plan a cluster of this machine", value=rates.name, why=why, hint="--machine h800, for example"
+        )
     low = settings.precision == "fp8" and links.fp8_flops > 0
     peak = rates.fp32_flops if settings.precision == "float32" else rates.bf16_flops
     fast = links.fp8_flops if low else peak
@@ -88,7 +90,10 @@ def step(shape: Shape, settings: OptimSettings, parallel: ParallelSettings, rate
     tokens = share.tokens
     kinds = NUMBER["bfloat16" if settings.precision == "fp8" and not low else settings.precision]
     group = Group(links, layout.spans(parallel.processes), share.tokens, kinds)
-    times = [_times(layout.products(rank), rows.length, fast, peak) * (tokens / parallel.tensor) for rank in range(parallel.pipeline)]
+    times = [
+        _times(layout.products(rank), rows.length, fast, peak) * (tokens / parallel.tensor)
+        for rank in range(parallel.pipeline)
+    ]
     mean = sum(times[1:], times[0]) * (1 / len(times))
     slowest = max(one.all for one in times)
     moe = (shape.moe_layers + shape.moe_modules) / parallel.pipeline
@@ -131,7 +136,9 @@ def _pieces(parallel: ParallelSettings, settings: OptimSettings, rows: Rows) -> 
     own = max(rows.sequences / parallel.data, 1.0)
     count = -(-own // settings.micro_batch) if settings.micro_batch else 1.0
     if parallel.pipeline > 1:
-        count = parallel.microbatches or 2 * parallel.pipeline * (2 if parallel.schedule in ("interleaved", "dualpipe-v") else 1)
+        count = parallel.microbatches or 2 * parallel.pipeline * (
+            2 if parallel.schedule in ("interleaved", "dualpipe-v") else 1
+        )
     count = min(count, own)
     tokens = own * rows.length / count / parallel.context
     return Pieces(max(1, round(count)), tokens, tokens * rows.targets / (rows.sequences * rows.length))
@@ -166,7 +173,9 @@ def _times(p: Products, length: int, fast: float, peak: float) -> _Times:
     return _Times(f, b, w) * (1 / EFFICIENCY)
 
 
-def _optimiser(s: Shape, settings: OptimSettings, p: ParallelSettings, shared: float, experts: float, rates: Rates) -> float:
+def _optimiser(
+    s: Shape, settings: OptimSettings, p: ParallelSettings, shared: float, experts: float, rates: Rates
+) -> float:
     """Reading gradients, masters and moments and writing them back; Muon's products besides."""
     parted = (p.data, p.data // p.expert) if p.zero else (1, 1)
     own = shared / parted[0] + experts / parted[1]
@@ -180,7 +189,7 @@ def _optimiser(s: Shape, settings: OptimSettings, p: ParallelSettings, shared: f
 def _notes(settings: OptimSettings, rates: Rates, low: bool) -> tuple[str, ...]:
     assert rates.links is not None
     notes = [
-        f"efficiency {EFFICIENCY:.1%} of the peak: measured once, DeepSeek-V3 on H800 (ISCA 2025, Table 4), used for every machine",
+        f"efficiency {EFFICIENCY:.1%} of the peak: DeepSeek-V3's on H800 (ISCA 2025, Table 4), taken for every machine",
         f"links: {rates.links.source}",
         "norms, up-projections and SwiGLU are computed again in backward (DeepSeek-V3 report, 3.2.3)",
     ]

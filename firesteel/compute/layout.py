@@ -106,7 +106,13 @@ class Layout:
         """Neighbouring devices that a group of an axis stretches over; a model alone fills `devices`."""
         p = self.parallel
         inner = p.tensor * p.context
-        return {"tensor": p.tensor, "context": inner, "expert": inner * p.expert, "data": inner * p.data, "pipeline": devices}
+        return {
+            "tensor": p.tensor,
+            "context": inner,
+            "expert": inner * p.expert,
+            "data": inner * p.data,
+            "pipeline": devices,
+        }
 
 
 def layer(s: Shape, moe: float | None = None) -> Products:

@@ -54,7 +54,9 @@ def exchange(s: Shape, p: ParallelSettings, group: Group) -> float:
     links = group.links
     if p.expert == 1 or not s.n_routed_experts:
         return 0.0
-    width = s.hidden_size * (group.number.product * (1 + SCALES * (group.number.product == 1)) + group.number.activation)
+    width = s.hidden_size * (
+        group.number.product * (1 + SCALES * (group.number.product == 1)) + group.number.activation
+    )
     nodes = max(1, group.spans["expert"] // links.per_node)
     beside = min(p.expert, links.per_node)
     between = remote_nodes(s, nodes) * width / links.network_bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from firesteel.compute.calibration import CALIBRATION, Load, shape_of
-from firesteel.compute.count import Shape, parameters
+from firesteel.compute.count import parameters
 from firesteel.compute.sampling import cache_bytes, sampling
 from firesteel.compute.training_loads import TRAINED, Need, without_mtp
 from firesteel.compute.work import FLOAT, Work, learning
@@ -20,7 +20,9 @@ HELD = 150e6  # bytes of text that workers hold at most, whatever the corpus
 
 def _data(recipe: Recipe, need: Need) -> Load:
     megabytes = need.raw / 1e6
-    memory = CALIBRATION["process"] + CALIBRATION["text"] * min(need.raw, HELD)
+    workers = recipe.machine.workers or need.cores
+    memory = CALIBRATION["process"] + CALIBRATION["organiser"] + CALIBRATION["worker"] * workers
+    memory += CALIBRATION["text"] * min(need.raw, HELD)
     how = f"{megabytes:.1f} MB x cleaning rate"
     return Load(Work(), CALIBRATION["clean_mb"] * megabytes, memory, need.raw / CALIBRATION["bytes_per_token"], how)
 
@@ -64,12 +66,17 @@ def _compress(recipe: Recipe, need: Need) -> Load:
     return _judging(recipe, (True,), 1)
 
 
+def _after() -> float:
+    """What a process holds that has trained."""
+    return CALIBRATION["process"] + CALIBRATION["trainer"]
+
+
 def _safety(recipe: Recipe, need: Need) -> Load:
-    return Load(Work(), CALIBRATION["guard"], CALIBRATION["process"], 0, "the guard's test cases")
+    return Load(Work(), CALIBRATION["guard"], _after(), 0, "the guard's test cases")
 
 
 def _release(recipe: Recipe, need: Need) -> Load:
-    return Load(Work(), CALIBRATION["release"], CALIBRATION["process"], 0, "gates, cards, figures and hashes")
+    return Load(Work(), CALIBRATION["release"], _after(), 0, "gates, cards, figures and hashes")
 
 
 LOADS: dict[str, Callable[[Recipe, Need], Load | None]] = {  # in the order of a run; None: the recipe leaves that stage out

@@ -12,8 +12,6 @@ from firesteel.compute.count import Shape, adapter_parameters, parameters
 from firesteel.compute.work import FLOAT, KEPT, largest_stack, matrix_parameters, seen
 from firesteel.core.config import OptimSettings
 
-SLACK = 1.03  # small tensors and what the allocator cannot use again; mean over the shapes
-
 
 @dataclass(frozen=True)
 class Pass:
@@ -40,7 +38,7 @@ def kept_bytes(s: Shape, one: Pass) -> float:
     mixture = K * (2 * D + 3 * I) + 4 * s.n_shared_experts * I
     each = 4 * D + heads + around + weights  # two norms: what they take in, and what they give to the maps
     everything = layers * each + moe * mixture + (layers - moe) * 4 * s.intermediate_size + 6 * D * modules
-    return SLACK * one.width * one.tokens * (everything + 2 * heads)
+    return one.width * one.tokens * (everything + heads)
 
 
 def _attention(s: Shape) -> tuple[float, float]:
@@ -53,8 +51,8 @@ def _attention(s: Shape) -> tuple[float, float]:
 
 
 def logit_bytes(s: Shape, targets: float) -> float:
-    """Logits are float32: two copies with their gradient for the head, two for each prediction module."""
-    return FLOAT * (3 + 2 * s.num_nextn_predict_layers) * s.vocab_size * targets
+    """Logits are float32: with their softmax and its gradient three of them, and one more for each prediction module."""
+    return FLOAT * (3 + s.num_nextn_predict_layers) * s.vocab_size * targets
 
 
 def state_bytes(s: Shape, settings: OptimSettings, *, saves: bool = False) -> float:
@@ -90,4 +88,6 @@ def training_bytes(s: Shape, settings: OptimSettings, one: Pass, *, saves: bool 
     borrowed = 0.0
     if settings.optimiser == "muon" and not settings.lora_rank:
         borrowed = FLOAT * (matrix_parameters(s) + 4 * largest_stack(s))  # directions; a stack and its products
-    return state_bytes(s, settings, saves=saves) + max(begins + (gradients if one.passes > 1 else 0), gradients + borrowed)
+    return state_bytes(s, settings, saves=saves) + max(
+        begins + (gradients if one.passes > 1 else 0), gradients + borrowed
+    )

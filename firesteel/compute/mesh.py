@@ -42,6 +42,7 @@ class Mesh:
     rank: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     devices: DeviceMesh | None = None
+    flat: Mapping[str, DeviceMesh] = field(default_factory=dict)  # of the joined axes, by name
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.size:
@@ -79,7 +80,7 @@ class Mesh:
     def sub(self, *axes: str) -> DeviceMesh:
         """torch's mesh of these axes; `data`, `tokens` and `copies` are one axis of it each."""
         assert self.devices is not None, "one process has no device mesh"
-        return self.devices[axes]
+        return self.flat[axes[0]] if axes[0] in self.flat else self.devices[axes]
 
     def group(self, *axes: str) -> dist.ProcessGroup | None:
         """The processes along an axis; without one, all of them, which is None in torch's terms."""
@@ -171,6 +172,6 @@ def meshed(settings: ParallelSettings, rank: int, device: torch.device) -> Mesh:
     """This process's place in a mesh, when all have found each other; they must all ask for the same one."""
     plain = Mesh(settings, rank, device)
     devices = init_device_mesh(device.type, tuple(plain.count(axis) for axis in AXES), mesh_dim_names=AXES)
-    for name, axes in JOINED.items():  # by every process, in one order: making a group is a collective
-        devices[axes]._flatten(name)
-    return Mesh(settings, rank, device, devices)
+    # by every process, in one order: making a group is a collective
+    flat = {name: devices[axes]._flatten(name) for name, axes in JOINED.items()}
+    return Mesh(settings, rank, device, devices, flat)

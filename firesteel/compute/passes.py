@@ -23,12 +23,12 @@ class Passes:
     c: float
 
     @property
-    def F(self) -> float:  # noqa: N802
+    def F(self) -> float:
         """A forward pass whose all-to-all nothing hides."""
         return self.f + self.c
 
     @property
-    def B(self) -> float:  # noqa: N802
+    def B(self) -> float:
         """A whole backward pass whose all-to-all nothing hides."""
         return self.b + self.w + self.c
 

@@ -69,7 +69,7 @@ def estimates(
 ) -> dict[str, Estimate]:
     """The estimate of every stage that the recipe has (or the one that is named), on a machine with these rates."""
     raw = source_bytes if source_bytes is not None else text_bytes(recipe)
-    need = Need(raw, FLOAT // 2 if rates.bf16_flops > rates.fp32_flops else FLOAT)
+    need = Need(raw, FLOAT // 2 if rates.bf16_flops > rates.fp32_flops else FLOAT, rates.threads)
     loads = {stage: load(recipe, need) for stage, load in LOADS.items() if only in ("", stage)}
     price = _price_parted if on_cluster(recipe, rates) else _price
     return {stage: price(stage, load, recipe, rates) for stage, load in loads.items() if load is not None}
@@ -84,7 +84,11 @@ def seconds(work: Work, rates: Rates, products: str = "float32") -> float:
     """The formula at the top of this file."""
     c, rate = CALIBRATION, rates.bf16_flops if products == "bfloat16" else rates.fp32_flops
     traffic = work.traffic / (c["traffic_rate"] * rates.traffic_bytes)
-    return work.flops / (c["product_rate"] * rate) + traffic + work.operations * c["operation_time"] * rates.operation_seconds
+    return (
+        work.flops / (c["product_rate"] * rate)
+        + traffic
+        + work.operations * c["operation_time"] * rates.operation_seconds
+    )
 
 
 def _price(stage: str, load: Load, recipe: Recipe, rates: Rates, devices: int = 1) -> Estimate:
@@ -132,7 +136,9 @@ def _sizes(lesson: Lesson, data: int) -> list[tuple[float, float]]:
     """(steps, rows of each): the sizes that a growing batch goes through, then the full one."""
     grown = min(lesson.ramp, lesson.steps) if lesson.start else 0
     growth = (lesson.rows - lesson.start) / RAMP
-    growing = [(grown / RAMP, max(float(data), lesson.start + growth * (i + 0.5))) for i in range(RAMP)] if grown else []
+    growing = (
+        [(grown / RAMP, max(float(data), lesson.start + growth * (i + 0.5))) for i in range(RAMP)] if grown else []
+    )
     return [*growing, (lesson.steps - grown, lesson.rows)]
 
 

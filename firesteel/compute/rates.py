@@ -60,14 +60,18 @@ class Rates:
     links: Links | None = None  # of a machine that many make a cluster of
 
 
-def _accelerator(name: str, fp32: float, bf16: float, memory: float, size: float, watts: float, source: str, links: Links) -> Rates:
+def _accelerator(
+    name: str, fp32: float, bf16: float, memory: float, size: float, watts: float, source: str, links: Links
+) -> Rates:
     """A card from its maker's figures; starting an operation costs what eager torch costs on a server's processor."""
     return Rates(name, fp32, bf16, memory, memory, 8e-6, 0.02, size, watts, 16, source, links=links)
 
 
 HBM_80, HBM_64 = 81_559 * 2.0**20, 65_536 * 2.0**20  # "80 GB" and "64 GB" cards, as their tools show them
 H100 = Links(8, 450e9, 50e9, 1979e12, "maker's data sheet: NVLink 900 GB/s both ways, one 400 Gb/s port a card")
-H800 = Links(8, 160e9, 50e9, 1979e12, "DeepSeek-V3 report, sections 3.1 and 3.2.2: NVLink 160 GB/s, InfiniBand 50 GB/s a card")
+H800 = Links(
+    8, 160e9, 50e9, 1979e12, "DeepSeek-V3 report, sections 3.1 and 3.2.2: NVLink 160 GB/s, InfiniBand 50 GB/s a card"
+)
 ASCEND = Links(8, 100e9, 25e9, 0.0, "assumed: 8 cards on HCCS at 100 GB/s, one 200 Gb/s RoCE port a card; no FP8")
 
 MACHINES = {  # name -> rates; prices are the user's to fill in
@@ -78,7 +82,14 @@ MACHINES = {  # name -> rates; prices are the user's to fill in
         _accelerator("h100", 67e12, 989e12, 3.35e12, HBM_80, 700, "maker's data sheet, SXM, dense", H100),
         _accelerator("h800", 67e12, 989e12, 3.35e12, HBM_80, 700, "as h100 with slower links between cards", H800),
         _accelerator(  # published for its variants: 280 to 354 TFLOP/s in bfloat16
-            "ascend-910b", 80e12, 320e12, 1.6e12, HBM_64, 400, "press reports, not the maker's", ASCEND,
+            "ascend-910b",
+            80e12,
+            320e12,
+            1.6e12,
+            HBM_64,
+            400,
+            "press reports, not the maker's",
+            ASCEND,
         ),
     )
 }

@@ -31,9 +31,20 @@ NUMBER = {  # gradients of micro-batches are summed in float32 (V3 report, 3.3.3
 class Piece(Protocol):
     """A micro-batch: its tokens and targets on a device, and how many there are in a step."""
 
-    count: int
-    tokens: float
-    targets: float
+    @property
+    def count(self) -> int:
+        """In a step."""
+        ...
+
+    @property
+    def tokens(self) -> float:
+        """On a device."""
+        ...
+
+    @property
+    def targets(self) -> float:
+        """Tokens that are predicted."""
+        ...
 
 
 def device_bytes(

@@ -22,10 +22,11 @@ UNKNOWN_TEACHER = 10  # times the student's size, where the teacher's folder is 
 
 @dataclass(frozen=True)
 class Need:
-    """What is known beside the recipe: bytes of raw text, and bytes of an activation where weights are bfloat16."""
+    """What is known beside the recipe: bytes of raw text, of an activation where weights are bfloat16, and cores."""
 
     raw: float
     narrow: int = FLOAT
+    cores: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ def pretrain(recipe: Recipe) -> Lesson:
 def extend(recipe: Recipe) -> Lesson:
     """The same with long sequences."""
     s = recipe.extend
-    return _documents(recipe, shape_of(recipe), s, s.sequence_length or round(recipe.model.max_position_embeddings * s.factor))
+    return _documents(
+        recipe, shape_of(recipe), s, s.sequence_length or round(recipe.model.max_position_embeddings * s.factor)
+    )
 
 
 def _documents(recipe: Recipe, shape: Shape, s: Any, length: int) -> Lesson:
@@ -203,8 +206,8 @@ def _sampled(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
     """Reinforcement learning: sampling and judging, and the model that the penalty is taken against."""
     s, shape = recipe.grpo, lesson.shape
     rows = s.prompts * s.group_size
-    work, made, python = sampling(shape, rows, s.max_new_tokens)
-    held = cache_bytes(shape, rows, s.max_new_tokens)
+    work, _, python = sampling(shape, rows, s.max_new_tokens)
+    held = cache_bytes(shape, rows, s.max_new_tokens) + CALIBRATION["sampler"]
     how = f"; sampling {cost(work)} and learning it"
     if s.kl_weight:
         work = work + learning(shape, round(lesson.rows), round(lesson.length), round(lesson.targets)) * (1 / 3)

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+LISTS = 16  # steps between two histograms of a list: their checksum, in Python, costs more than all scalars together
+WAITING = 1000  # events that may wait for the writing thread; a step never waits for it
+
 
 class Board:
     """Scalars and distributions by step under `STAGE/METRIC`; the file appears with the first record.
@@ -19,10 +22,10 @@ class Board:
         self._purge: int | None = None
 
     def add(self, step: int, values: Mapping[str, Any]) -> None:
-        """Numbers become scalars, {name: number} a scalar each, and lists a histogram with one bar an item; texts stay out."""
+        """Numbers become scalars, {name: number} a scalar each, lists now and then a histogram; texts stay out."""
         from tensorboardX.proto.summary_pb2 import Summary  # slow to import; only runs that log need it
 
-        self.open().file_writer.add_summary(Summary(value=list(self._events(Summary, values))), step)
+        self.open().file_writer.add_summary(Summary(value=list(self._events(Summary, step, values))), step)
 
     def rewind(self, step: int) -> None:
         """Have TensorBoard forget what this stage recorded after `step`, if an earlier process did."""
@@ -44,12 +47,16 @@ class Board:
                 list(self.directory.glob("events*"))
             )  # in the name: a second alone may be that of an earlier file
             self._writer = SummaryWriter(
-                str(self.directory), flush_secs=30, purge_step=self._purge, filename_suffix=f".{earlier}"
+                str(self.directory),
+                flush_secs=30,
+                max_queue=WAITING,
+                purge_step=self._purge,
+                filename_suffix=f".{earlier}",
             )
             self._purge = None
         return self._writer
 
-    def _events(self, summary: Any, values: Mapping[str, Any]) -> Iterator[Any]:
+    def _events(self, summary: Any, step: int, values: Mapping[str, Any]) -> Iterator[Any]:
         for name, value in values.items():
             tag = f"{self.stage}/{name}"
             if isinstance(value, int | float):
@@ -58,7 +65,7 @@ class Board:
                 yield from (
                     summary.Value(tag=f"{tag}/{key}", simple_value=v) for key, v in value.items() if v is not None
                 )
-            elif isinstance(value, list) and value and None not in value:
+            elif isinstance(value, list) and step % LISTS == 1 and value and None not in value:
                 yield summary.Value(tag=tag, histo=_bars(value))
 
 

@@ -5,6 +5,7 @@ Every table has defaults that serve: the shortest recipe is a `name` and `data.s
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,9 @@ class MachineSettings(Table):
     device: str = Field("auto", description="auto, cpu, cuda, npu, ... (any torch accelerator)")
     workers: int = Field(0, ge=0, le=4096, description="processes that organise data; 0 = one a core")
     cluster: str = Field("", description="Ray cluster that organises data: auto, or host:port (extra 'cluster')")
+    memory_gb: float = Field(
+        0.0, ge=0, description="memory that a run may use, GiB; 0 = all. More than that is refused"
+    )
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 = all cores. Results are bit-exact per count")
     price_per_hour: float = Field(0.0, ge=0, description="money for one hour of this machine")
     currency: str = Field("CNY", description="the price's currency")
@@ -259,9 +263,30 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     def moved(table: Any, *keys: str) -> Any:
         return table.model_copy(update={key: _each(anchor, getattr(table, key)) for key in keys})
 
-    return recipe.model_copy(update={
+    return _from_start(recipe.model_copy(update={
         "data": moved(recipe.data, *DATA_PATHS), "sft": moved(recipe.sft, "sources"),
         "pretrain": moved(recipe.pretrain, "start_from"), "distil": moved(recipe.distil, "teacher"),
         "preference": moved(recipe.preference, "sources"),
         "safety": moved(recipe.safety, "keywords"),
-    })  # fmt: skip
+    }))  # fmt: skip
+
+
+def _from_start(recipe: Recipe) -> Recipe:
+    """With the shape of the model that training starts from, so that it can be planned; as it was if that cannot be told."""
+    if not recipe.pretrain.start_from:
+        return recipe
+    own = recipe.model.model_fields_set - TRAINING
+    if own:
+        raise RecipeError(
+            "a recipe value does not fit", value=f"model.{min(own)}",
+            why=f"the shape is that of pretrain.start_from = {recipe.pretrain.start_from!r}", hint="leave it out of [model]",
+        )  # fmt: skip
+    training = {key: getattr(recipe.model, key) for key in recipe.model.model_fields_set}
+    try:
+        fields = json.loads((Path(recipe.pretrain.start_from) / "config.json").read_text(encoding="utf-8"))
+        found = presets.meaning(fields)
+        shape = {key: value for key, value in found.items() if key in ModelSettings.model_fields and value is not None}
+        tokenizer = recipe.tokenizer.model_copy(update={"vocab_size": int(found["vocab_size"])})
+        return recipe.model_copy(update={"model": ModelSettings(**(shape | training)), "tokenizer": tokenizer})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return recipe  # the stages that read it say what is wrong

@@ -28,7 +28,7 @@ class RunLog:
     """Appends one JSON line a record to `DIR/metrics.jsonl`: {"stage", "step", "time", metric: value, ...}.
 
     A value is a number (null if it is not finite), a text, a list of numbers, or {name: number}; an alarm is a record
-    with "alarm" and "text" in place of metrics. Steps grow within a stage. `rewind` forgets the records after a
+    with "alarm" and "text" in place of metrics. Steps grow within a stage. `rewind` forgets the metrics after a
     checkpoint, so that a resumed stage continues the curve instead of doubling it. Threads may share it.
     """
 
@@ -42,6 +42,7 @@ class RunLog:
         self._lines: IO[str] | None = None
         self._boards: dict[str, Board] = {}  # by stage, as steps of different stages say nothing about each other
         self._bar: live.Lines | None = None
+        self._alarms: set[tuple[Any, ...]] = set()  # recorded ones
 
     def say(self, text: str) -> None:
         """One line on the console (rich markup)."""
@@ -61,7 +62,9 @@ class RunLog:
         if not self.first:
             return
         record = {"stage": stage, "step": step, "time": round(time.time(), 3), "alarm": kind, "text": text}
-        self._append(record)
+        if _what(record) not in self._alarms:  # a step done again after a crash raises the same one again
+            self._alarms.add(_what(record))
+            self._append(record)
         self.say(f"  [bold yellow]! {escape(stage)}, step {step}:[/bold yellow] {escape(text)}")
         if self._bar is not None:
             self._bar.alarm(f"step {step}: {text}")
@@ -82,12 +85,16 @@ class RunLog:
                 self._bar = None
 
     def rewind(self, stage: str, step: int) -> None:
-        """Forget what `stage` recorded after `step`, and any half-written last line."""
+        """Forget what `stage` measured after `step`, and any half-written last line.
+
+        Alarms stay, unless the stage starts over: one of them may be why it goes back.
+        """
         if not self.first:
             return
         with self._lock:
             self._close_lines()  # the file is replaced
-            kept = [r for r in self.records() if r["stage"] != stage or r["step"] <= step]
+            kept = [r for r in self.records() if r["stage"] != stage or r["step"] <= step or ("alarm" in r and step)]
+            self._alarms = {_what(r) for r in kept if "alarm" in r}
             write_text(self.file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
             self._board(stage).rewind(step)
 
@@ -122,6 +129,11 @@ class RunLog:
         if stage not in self._boards:
             self._boards[stage] = Board(self.directory / "tensorboard" / stage, stage)
         return self._boards[stage]
+
+
+def _what(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes two alarms the same; not when they were raised."""
+    return tuple(alarm.get(key) for key in ("stage", "step", "alarm", "text"))
 
 
 def _open_lines(file: Path) -> IO[str]:

@@ -55,7 +55,12 @@ def config(name: str) -> Fields:
 
 def settings(name: str) -> Fields:
     """The same in the keys of [model], and `vocab_size`. Raises RecipeError."""
-    fields = config(name)
+    return meaning(config(name))
+
+
+def meaning(fields: Fields) -> Fields:
+    """The fields of a config.json in the keys of [model], and `vocab_size`. Raises KeyError for a family that is not known."""
+    fields = dict(fields)
     own = dict(MEANING[fields.pop("model_type")])
     scaling = dict(fields.pop("rope_scaling", {}))
     if scaling:

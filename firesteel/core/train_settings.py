@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -109,13 +109,21 @@ class PreferenceSettings(OptimSettings):
     batch_size: int = Field(16, ge=1, description="pairs a step")
     max_tokens: int = Field(512, ge=16, description="pairs with a longer answer are left out")
     beta: float = Field(
-        0.1, gt=0, description="dpo: strength of the tie to the reference; simpo: scale of the reward (2.0)"
+        0.1, gt=0, description="dpo: strength of the tie to the reference; simpo: scale of the reward, 2.0 unless given"
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="dpo: share of pairs taken to be the wrong way round")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="share of pairs taken to be the wrong way round")
     sft_weight: float = Field(0.0, ge=0, description="weight of the chosen answer's own loss beside it")
     gamma: float = Field(0.5, ge=0, description="simpo: margin as a share of beta")
     learning_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scaled(cls, given: Any) -> Any:
+        """SimPO's rewards are log-probabilities a token, twenty times as small as DPO's: its paper takes 2.0 to 2.5."""
+        if isinstance(given, dict) and given.get("method") == "simpo":
+            return {"beta": 2.0} | given
+        return given
 
 
 class DistilSettings(OptimSettings):

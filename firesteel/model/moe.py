@@ -75,9 +75,13 @@ class _Dispatch(torch.autograd.Function):
         return d.index_select(0, inverse).view(-1, ctx.K, d.shape[1]).sum(dim=1), None, None, None
 
 
-class Permuted(torch.autograd.Function):
-    """Rows [M, D] in the order of `inverse`, a permutation whose own inverse is `order`; neither way adds anything up."""
+def permuted(rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+    """Rows [M, D] as `inverse` says, a permutation whose own inverse is `order`; neither way adds anything up."""
+    out: Tensor = _Permuted.apply(rows, order, inverse)
+    return out
 
+
+class _Permuted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
         ctx.save_for_backward(order)
@@ -152,7 +156,7 @@ class MoE(nn.Module):
         inverse = torch.empty_like(order).scatter_(0, order, torch.arange(N * K, device=x.device))
         rows = _Dispatch.apply(x, order, inverse, K)
         done = self.experts(rows, counts.tolist()) if compute is None else compute(rows, counts)
-        y = Permuted.apply(done, order, inverse).unflatten(0, (N, K))
+        y = permuted(done, order, inverse).unflatten(0, (N, K))
         return torch.bmm(gates[:, None].to(y.dtype), y)[:, 0]
 
     def experts(self, rows: Tensor, counts: list[int]) -> Tensor:

@@ -50,13 +50,19 @@ def _rows(
     middle = (height - 1) // 2
     labels = {0: high, middle: high - (high - low) * middle / (height - 1), height - 1: low}
     for row in range(height):
-        number = units.number(labels[row]) if row in labels else ""
+        number = _label(labels[row]) if row in labels else ""
         edge = "|" if ascii_only else "┤" if row in labels else "│"
         line = Text(f"{number:>{LABEL}} {edge}", style="dim", no_wrap=True)
         for column in range(columns):
             look, colour = cells.get((column, row), (" ", ""))
             line.append(look, style=f"not dim {colour}".strip())
         yield line
+
+
+def _label(value: float) -> str:
+    """A number that fits beside the axis."""
+    text = units.number(value)
+    return text if len(text) <= LABEL else f"{value:.1e}"
 
 
 def _axis(steps: tuple[int, int], columns: int, ascii_only: bool) -> Iterator[Text]:

@@ -42,10 +42,14 @@ def render(sizes: Facts, stages: Mapping[str, Facts], rates: Facts, currency: st
 def _render_cluster(stage: str, found: Facts, console: Console) -> None:
     """Device-hours of a stage on a cluster, where the seconds of a step go, what a device holds, what was assumed."""
     hours, rate, step = (units.number(found[key]) for key in ("device_hours", "tokens_per_s", "step_seconds"))
-    facts = f"{hours} device-hours on {found['devices']} devices; a step {step} s, {rate} tokens/s, MFU {found['mfu']:.1%}"
+    facts = (
+        f"{hours} device-hours on {found['devices']} devices; a step {step} s, {rate} tokens/s, MFU {found['mfu']:.1%}"
+    )
     console.print(f"\n[bold]{stage}[/]: {facts}", soft_wrap=True)
     parts = {name: seconds for name, seconds in found["parts"].items() if seconds >= 5e-4 * found["step_seconds"]}
-    shares = ", ".join(f"{name} {seconds:.2f} s ({seconds / found['step_seconds']:.1%})" for name, seconds in parts.items())
+    shares = ", ".join(
+        f"{name} {seconds:.2f} s ({seconds / found['step_seconds']:.1%})" for name, seconds in parts.items()
+    )
     console.print(f"  a step: {shares}; the largest cost beside products: {found['largest']}", soft_wrap=True)
     held = ", ".join(f"{kind} {units.size(size)}" for kind, size in found["memory"].items() if size)
     console.print(f"  a device holds: {held}", soft_wrap=True)

@@ -17,8 +17,10 @@ from rich.console import Console
 
 from firesteel.compute import machine
 from firesteel.compute.device import set_up
+from firesteel.compute.fit import check_fit
+from firesteel.compute.mesh import joined
 from firesteel.compute.meter import Meter, append_ledger, ledger_record
-from firesteel.compute.plan import plan
+from firesteel.compute.plan import plan, rates_of
 from firesteel.core import artefact
 from firesteel.core.config import Recipe, load_recipe
 from firesteel.core.errors import ArtefactError, GateError, RecipeError, UserError, nearest
@@ -26,6 +28,7 @@ from firesteel.core.log import RunLog
 from firesteel.stages.stage import Job, Run, Stage
 from firesteel.stages.summary import print_summary
 from firesteel.stages.table import STAGES
+from firesteel.stages.team import Team, own_device, started_together
 from firesteel.stages.together import make_together
 
 
@@ -43,26 +46,39 @@ def run_recipe(
         raise RecipeError("results need a folder, and this is a file", value=folder, hint="choose another --out") from e
     except OSError as e:
         raise artefact.disk_error(e, folder) from e
-    with locked(folder):
-        device = set_up(recipe.machine, recipe.seed)
-        run = Run(recipe, folder, RunLog(folder, console), device)
-        run.log.say(f"[bold]{recipe.name}[/bold]  {folder}  on {device}")
-        facts = machine.facts(folder)
-        _write(folder / "recipe.json", recipe.model_dump(mode="json"))
-        _write(folder / "machine.json", facts)
-        inputs = _inputs(run, chosen[0])  # what is missing is said before the machine is measured
-        estimates = _estimates(run, facts)
-        meter = Meter(recipe.machine, facts)
-        try:
-            for stage in chosen:
-                _stage(run, stage, inputs or _inputs(run, stage), meter, estimates.get(stage.name))
-                inputs = {}
-        except GateError:
-            _close(run)  # the page says which gate and why
-            run.log.say(f"report: {folder / 'report.html'}")
-            raise
-        _close(run)
-        print_summary(run)
+    if not started_together():
+        with locked(folder):
+            _run(Run(recipe, folder, RunLog(folder, console), set_up(recipe.machine, recipe.seed)), chosen)
+        return
+    with joined(recipe.parallel, own_device(recipe)) as mesh:
+        team, run = Team(mesh, folder), Run(recipe, folder, RunLog(folder, console, first=mesh.first), mesh.device)
+        if mesh.first:
+            with team.leading(), locked(folder):
+                _run(run, chosen, team)
+        else:
+            team.follow(run, {name: stage.make for name, stage in STAGES.items()})
+
+
+def _run(run: Run, chosen: list[Stage], team: Team | None = None) -> None:
+    """The chosen stages one after the other, the report, and the tables at the end."""
+    recipe, folder = run.recipe, run.folder
+    run.log.say(f"[bold]{recipe.name}[/bold]  {folder}  on {run.device}")
+    facts = machine.facts(folder)
+    _write(folder / "recipe.json", recipe.model_dump(mode="json"))
+    _write(folder / "machine.json", facts)
+    inputs = _inputs(run, chosen[0])  # what is missing is said before the machine is measured
+    estimates = _estimates(run, facts)
+    meter = Meter(recipe.machine, facts)
+    try:
+        for stage in chosen:
+            _stage(run, stage, inputs or _inputs(run, stage), meter, estimates.get(stage.name), team)
+            inputs = {}
+    except GateError:
+        _close(run)  # the page says which gate and why
+        run.log.say(f"report: {folder / 'report.html'}")
+        raise
+    _close(run)
+    print_summary(run)
 
 
 def choose(recipe: Recipe, only: str | None, from_stage: str | None, to_stage: str | None) -> list[Stage]:
@@ -97,7 +113,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _stage(run: Run, stage: Stage, inputs: dict[str, str], meter: Meter, estimate: dict[str, float] | None) -> None:
+def _stage(
+    run: Run, stage: Stage, inputs: dict[str, str], meter: Meter, estimate: dict[str, float] | None, team: Team | None
+) -> None:
     """Make one stage's artefact, or say that it is already made."""
     settings, code = stage.settings(run.recipe), artefact.code_version(*stage.rooms)
     key, folder = artefact.stage_key(inputs, settings, code), run.stage(stage.name)
@@ -111,14 +129,23 @@ def _stage(run: Run, stage: Stage, inputs: dict[str, str], meter: Meter, estimat
     work.mkdir(exist_ok=True)
     with meter.stage(stage.name, carry=work / "spent.json") as measured:
         with artefact.writing(folder, stage.kind, inputs=inputs, settings=settings, code=code) as draft:
-            job = Job(run, stage.name, key, work, draft)
-            (make_together if stage.parted and run.recipe.parallel.processes > 1 else stage.make)(job)
+            _make(stage, Job(run, stage.name, key, work, draft), team)
     append_ledger(run.folder / "ledger.jsonl", ledger_record(stage.name, estimate, measured))
     _forget_work(run, stage)
     actual = measured.actual
     run.log.say(
         f"[green]✓[/green] {stage.name}: {actual['seconds']:.1f} s, peak {actual['peak_bytes'] / 2**20:.0f} MiB"
     )
+
+
+def _make(stage: Stage, job: Job, team: Team | None) -> None:
+    """Here, or together with the processes that are there already, or with some that are started for it."""
+    if not stage.parted or job.recipe.parallel.processes == 1:
+        stage.make(job)
+    elif team is not None:
+        team.make(job, stage.make)
+    else:
+        make_together(job)
 
 
 def _forget_work(run: Run, stage: Stage) -> None:
@@ -155,6 +182,8 @@ def _estimates(run: Run, facts: dict[str, Any]) -> dict[str, dict[str, float]]:
             return stages
     run.log.say("  estimating time, memory and energy of each stage")
     stages = plan(run.recipe, facts)
+    if run.device.type == "cpu":  # an accelerator's memory is its own to refuse
+        check_fit(run.recipe, rates_of(run.recipe, facts), run.recipe.machine.memory_gb * 2**30)
     _write(file, {"recipe": key, "stages": stages})
     return stages
 

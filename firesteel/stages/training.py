@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from firesteel.core.config import PretrainSettings
+from firesteel.core.config import PretrainSettings, SftSettings
 from firesteel.core.errors import RecipeError
 from firesteel.core.shards import TokenShards
 from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.model.config import ModelConfig, RopeScaling
 from firesteel.model.weights import load_model, stored_config
 from firesteel.serve.engine import Engine
-from firesteel.stages.conversations import PackedStream, check_conversations, pack_conversations
+from firesteel.stages.conversations import PackedConversations, PackedStream, check_conversations, pack_conversations
 from firesteel.stages.learning import Start, learn
+from firesteel.stages.pairs import check_pairs
 from firesteel.stages.stage import Job
 from firesteel.tasks.evaluate import judge
 from firesteel.tasks.steps import judged_steps
@@ -30,7 +31,9 @@ def pretrain(job: Job) -> None:
     """A model from nothing, or from the weights that the recipe starts from."""
     recipe, settings = job.recipe, job.recipe.pretrain
     tokenizer = Tokenizer.load(job.input("tokenizer"))
-    check_conversations(recipe.sft.sources, tokenizer, recipe.sft.max_tokens)  # before the hours and not after
+    if job.run.mesh.first:  # before the hours and not after
+        check_conversations(recipe.sft.sources, tokenizer, recipe.sft.max_tokens)
+        check_pairs(recipe.preference.sources, tokenizer, recipe.preference.max_tokens)
     if settings.start_from:
         start = Start(stored_config(settings.start_from), Path(settings.start_from))
         what = f"pretrained further from {Path(settings.start_from).name}, on the run's documents"
@@ -74,7 +77,7 @@ def sft(job: Job) -> None:
     """Conversations on top of the pretrained model."""
     settings, start = job.recipe.sft, Start(stored_config(job.base), job.base)
     what = "supervised fine-tuning on worked problems"
-    learn(job, start, settings, settings.steps, _conversations(job, start.config), what=what)
+    learn(job, start, settings, settings.steps, conversations(job, start.config, settings), what=what)
 
 
 def grpo(job: Job) -> None:
@@ -103,13 +106,13 @@ def _documents(job: Job, settings: PretrainSettings, config: ModelConfig, seed: 
     return Pretrain(shards, settings, seed=seed, modules=config.num_nextn_predict_layers)
 
 
-def _conversations(job: Job, config: ModelConfig) -> Sft:
-    """The tasks' worked problems and the user's conversations, with documents beside them."""
-    recipe, settings = job.recipe, job.recipe.sft
+def conversations(job: Job, config: ModelConfig, settings: SftSettings) -> Sft:
+    """The tasks' worked problems and the user's conversations, with documents beside them if `settings` replays some."""
+    recipe = job.recipe
     tokenizer = Tokenizer.load(job.base)
     streams: list[Conversations] = [_task_stream(get_task(name).problem, recipe.seed) for name in settings.tasks]
     if settings.sources:
-        streams.append(_file_stream(job, tokenizer))
+        streams.append(_file_stream(job, tokenizer, settings))
     replay = None
     if settings.replay:  # the documents again, from another place in their order than pretraining's
         text = recipe.pretrain.model_copy(
@@ -135,19 +138,16 @@ def _task_stream(problem: Callable[..., Problem], seed: int) -> Callable[[int], 
     return lambda i: problem("train", seed, i).messages()
 
 
-def _file_stream(job: Job, tokenizer: Tokenizer) -> PackedStream:
+def _file_stream(job: Job, tokenizer: Tokenizer, settings: SftSettings) -> PackedStream:
     """The user's own conversations; what is too long to learn is said."""
-    settings = job.recipe.sft
-    packed = pack_conversations(settings.sources, tokenizer, job.work / "conversations")
-    long = int((packed.lengths > settings.max_tokens).sum())
-    job.draft.stats["conversations"] = {
-        "read": len(packed.lengths),
-        "too_long": long,
-        "tokens": int(packed.lengths.sum()),
-    }
+    folder = job.work / "conversations"
+    if job.run.mesh.first:
+        pack_conversations(settings.sources, tokenizer, folder)
+    job.run.mesh.barrier()
+    packed = PackedConversations(folder)
+    total, long = len(packed.lengths), int((packed.lengths > settings.max_tokens).sum())
+    job.draft.stats["conversations"] = {"read": total, "too_long": long, "tokens": int(packed.lengths.sum())}
     if long:
-        total = len(packed.lengths)
-        job.run.log.say(
-            f"  [yellow]{long} of {total} conversations are longer than sft.max_tokens = {settings.max_tokens}: left out[/yellow]"
-        )
+        why = f"{long} of {total} conversations are longer than {job.name}.max_tokens = {settings.max_tokens}: left out"
+        job.run.log.say(f"  [yellow]{why}[/yellow]")
     return packed.stream(settings.max_tokens)

@@ -2,14 +2,144 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from firesteel.compute.mesh import Mesh
+from firesteel.core.config import SftSettings
+from firesteel.core.tokenizer import Message, Tokenizer
+from firesteel.model.config import ModelConfig
+from firesteel.model.weights import load_model, stored_config
+from firesteel.serve.engine import Engine
+from firesteel.stages.learning import Start, learn
+from firesteel.stages.pairs import PackedPairs, UsablePairs, pack_pairs
 from firesteel.stages.stage import Job
+from firesteel.stages.training import conversations
+from firesteel.tasks.evaluate import judge
+from firesteel.tasks.table import get_task
+from firesteel.tasks.task import Problem
+from firesteel.train.answers import Answers, Exercise, write_answers
+from firesteel.train.batch import Share
+from firesteel.train.distil import Distil, shared_vocabulary
+from firesteel.train.learner import Learner
+from firesteel.train.objective import Objective
+from firesteel.train.parallel.tensor import leave
+from firesteel.train.preference import Preference
+from firesteel.train.reference import reference_logprobs, scores
+from firesteel.train.sft import Sft
+
+TOGETHER = 128  # answers that a teacher writes at a time
 
 
 def distil(job: Job) -> None:
     """A larger model's distribution, or the answers it writes, on top of the fine-tuned model."""
-    raise NotImplementedError
+    settings, start = job.recipe.distil, Start(stored_config(job.base), job.base)
+    by = {"logits": _from_logits, "sequences": _from_answers}[settings.kind]
+    what = f"distillation from {Path(settings.teacher).name} ({settings.kind})"
+    learn(job, start, settings, settings.steps, by(job, start.config), what=what)
+
+
+def _from_logits(job: Job, config: ModelConfig) -> Objective:
+    """The teacher's distribution on the conversations that fine-tuning has."""
+    settings, tokenizer = job.recipe.distil, Tokenizer.load(job.base)
+    vocabulary = shared_vocabulary(tokenizer, Tokenizer.load(settings.teacher))
+    rows = conversations(job, config, _as_sft(job))
+    return Distil(rows, load_model(settings.teacher, device=job.run.device), settings, vocabulary=vocabulary)
+
+
+def _from_answers(job: Job, config: ModelConfig) -> Objective:
+    """What the teacher wrote to the tasks' questions, as conversations like any others."""
+    recipe, settings, mesh = job.recipe, job.recipe.distil, job.run.mesh
+    teacher, own = Tokenizer.load(settings.teacher), Tokenizer.load(job.base)
+    names, budget = recipe.sft.tasks, settings.max_tokens
+    engine = Engine(
+        load_model(settings.teacher, device=job.run.device), teacher, max_sequences=TOGETHER,
+        cache_tokens=TOGETHER * 2 * budget,
+    )  # fmt: skip
+
+    def exercises(start: int, count: int) -> Sequence[Exercise]:
+        each = ((i, get_task(names[i % len(names)])) for i in range(start, start + count))
+        return [_exercise(teacher, task.problem("train", recipe.seed + 3, i)) for i, task in each]
+
+    answers = write_answers(
+        engine, exercises, job.work / "answers", settings, max_new_tokens=budget, stop_ids=teacher.stop_ids,
+        seed=recipe.seed, share=_share(mesh), barrier=mesh.barrier,
+    )  # fmt: skip
+    _tell(job, answers)
+    return Sft(own, [answers], _as_sft(job), seed=recipe.seed, longest=config.max_position_embeddings)
+
+
+def _exercise(teacher: Tokenizer, problem: Problem) -> Exercise:
+    def read(ids: list[int]) -> tuple[list[Message], bool]:
+        reasoning, reply = teacher.parse(ids)
+        if not reply.strip():
+            return [], False
+        said = {"role": "assistant", "content": reply} | ({"reasoning_content": reasoning} if reasoning else {})
+        return [*problem.prompt(), said], judge(teacher, problem, ids, True).correct
+
+    return Exercise(teacher.prompt(problem.prompt()), read)
+
+
+def _tell(job: Job, answers: Answers) -> None:
+    job.draft.stats["answers"] = dict(answers.counts) | {"kept": len(answers)}
+    facts = ", ".join(f"{count} {name}" for name, count in answers.counts.items())
+    job.run.log.say(f"  the teacher's answers: {facts}; {len(answers)} kept")
+
+
+def _as_sft(job: Job) -> SftSettings:
+    """Distillation's rows in fine-tuning's terms: the same conversations, no documents beside them."""
+    own = job.recipe.distil
+    changes = {
+        "batch_size": own.batch_size,
+        "max_tokens": own.max_tokens,
+        "replay": 0,
+        "mtp_weight": 0.0,
+        "z_loss": 0.0,
+    }
+    return job.recipe.sft.model_copy(update=changes)
 
 
 def preference(job: Job) -> None:
     """Chosen and rejected answers, on top of the fine-tuned model."""
-    raise NotImplementedError
+    settings, start = job.recipe.preference, Start(stored_config(job.base), job.base)
+    tokenizer = Tokenizer.load(job.base)
+    pairs = _pairs(job, tokenizer, min(settings.max_tokens, start.config.max_position_embeddings))
+    mesh = job.run.mesh
+
+    def across(values: Tensor) -> Tensor:
+        return leave(values, mesh.group("context")) if mesh.count("context") > 1 else values
+
+    def objective(learner: Learner) -> Preference:
+        reference = None
+        if settings.method == "dpo":
+            job.run.log.say(f"  what the model says of {len(pairs)} pairs before it learns")
+            writes = learner.parts[-1].last and mesh.index("context", "tensor") == 0
+            reference = reference_logprobs(
+                scores(learner, across), pairs, job.work, key=job.key, pad_id=tokenizer.pad_id, share=_share(mesh),
+                writes=writes, barrier=mesh.barrier,
+            )  # fmt: skip
+        return Preference(
+            pairs, settings, pad_id=tokenizer.pad_id, seed=job.recipe.seed, reference=reference, across=across
+        )
+
+    what = f"learning from {len(pairs)} preference pairs ({settings.method})"
+    learn(job, start, settings, settings.steps, objective, what=what, balance=False)
+
+
+def _pairs(job: Job, tokenizer: Tokenizer, longest: int) -> UsablePairs:
+    folder = job.work / "pairs"
+    if job.run.mesh.first:
+        pack_pairs(job.recipe.preference.sources, tokenizer, folder)
+    job.run.mesh.barrier()
+    pairs = PackedPairs(folder).usable(longest)
+    job.draft.stats["pairs"] = {"usable": len(pairs)} | dict(pairs.left_out)
+    if left_out := sum(pairs.left_out.values()):
+        why = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in pairs.left_out.items() if count)
+        job.run.log.say(f"  [yellow]{left_out} pairs are left out[/yellow]: {why}")
+    return pairs
+
+
+def _share(mesh: Mesh) -> Share:
+    return Share(mesh.index("data"), mesh.count("data"))

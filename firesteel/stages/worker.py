@@ -6,7 +6,6 @@ FILE says which stage of which run this is; together.py wrote it, and reads what
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any
 
 from rich.console import Console
 
-from firesteel.compute import proc
-from firesteel.compute.device import set_up
 from firesteel.compute.launch import die_with_parent
 from firesteel.compute.mesh import joined
 from firesteel.core.artefact import Draft, write_text
@@ -23,6 +20,7 @@ from firesteel.core.config import parse_recipe
 from firesteel.core.errors import FiresteelError, told
 from firesteel.core.log import RunLog
 from firesteel.stages.stage import Job, Run
+from firesteel.stages.team import own_device
 from firesteel.stages.together import ERROR, STATS
 
 
@@ -32,11 +30,8 @@ def work(description: dict[str, Any], make: Callable[[Job], None]) -> None:
     An error that is not a lost neighbour's is written down, so that nobody starts the job again for it.
     """
     recipe, folder = parse_recipe(description["recipe"]), Path(description["work"])
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    threads = recipe.machine.threads or max(1, proc.cores() // here)
-    device = set_up(recipe.machine.model_copy(update={"threads": threads}), recipe.seed)
     try:
-        with joined(recipe.parallel, device) as mesh:
+        with joined(recipe.parallel, own_device(recipe)) as mesh:
             log = RunLog(Path(description["folder"]), Console(highlight=False), first=mesh.first)
             run = Run(recipe, Path(description["folder"]), log, mesh.device, mesh)
             job = Job(run, description["stage"], description["key"], folder, Draft(Path(description["draft"]), {}))

@@ -53,7 +53,7 @@ class Whole(nn.Module):
         for batch in batches:
             weigh_balance(self.parts, self.balance, batch)
             for part in batch.split(self._pieces(batch)):
-                found = self._learn(part.to(self.model.device), batch.objective or objective)
+                found: Metrics = self._learn(part.to(self.model.device), batch.objective or objective)
                 for name, value in found.items():
                     shares[batch.name + name] = shares.get(batch.name + name, 0) + value
         return shares
@@ -62,7 +62,7 @@ class Whole(nn.Module):
         if len(part):
             loss, metrics = self(objective, part)
             (loss * part.weight if part.weight != 1 else loss).backward()
-            return metrics
+            return dict(metrics)
         with idle(self.model):  # others share these experts or weights, and wait for this process
             loss, metrics = self(objective, stand_in(part))
             (loss * 0).backward()
@@ -70,7 +70,8 @@ class Whole(nn.Module):
 
     def _pieces(self, batch: Batch) -> int:
         """Micro-batches, as many in every process."""
-        return max(self.mesh.everyone(batch.pieces(self.micro_batch)))
+        counts: list[int] = self.mesh.everyone(batch.pieces(self.micro_batch))
+        return max(counts)
 
 
 def weigh_balance(parts: Sequence[Transformer], alpha: float, batch: Batch) -> None:

@@ -69,12 +69,22 @@ class Training:
 
     def run(self) -> None:
         """Every step that is left; the moving average in the end."""
-        loop, log = self.loop, self.loop.log
+        loop = self.loop
         self._restore(self.checkpoints.load(self.state.tensors))
         if self.done:
-            log.say(f"  {loop.stage}: resuming after step {self.done} of {loop.steps}")
+            loop.log.say(f"  {loop.stage}: resuming after step {self.done} of {loop.steps}")
         for part in self.learner.parts:
             part.train()
+        try:
+            self._steps()
+        finally:  # a write in flight is brought to its end, whatever happened
+            self.checkpoints.finish()
+        self.state.finish()
+        for part in self.learner.parts:
+            part.eval()
+
+    def _steps(self) -> None:
+        loop, log = self.loop, self.loop.log
         with self.watch.stalls() as stalls, log.progress(loop.stage, self.done, loop.steps) as progress:
             while self.done < loop.steps:
                 with stalls.step(self.done + 1):
@@ -86,10 +96,6 @@ class Training:
                 log.metrics(loop.stage, self.done, **metrics)
                 progress.update(self.done, metrics)
                 self._after_step()
-            self.checkpoints.finish()
-        self.state.finish()
-        for part in self.learner.parts:
-            part.eval()
 
     def _step(self) -> Metrics | None:
         """One step; None if it is to be undone by going back to a checkpoint."""
@@ -112,7 +118,7 @@ class Training:
         metrics |= {
             "tokens_per_s": round(tokens / seconds, 1),
             "seconds": round(seconds, 4),
-            "learning": round(learning, 4),
+            "learning_seconds": round(learning, 4),
         }
         if self.rate and loop.token_flops:  # model FLOPs utilisation (PaLM, Chowdhery et al. 2022, app. B)
             metrics["mfu"] = round(tokens * loop.token_flops / (seconds * self.rate * self.mesh.size), 4)

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from firesteel.train.parallel.matrices import of_whole_matrices
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration; chosen for speed near zero, not for exactness
 STEPS = 5
 
@@ -34,11 +36,10 @@ class Muon(torch.optim.Optimizer):
                 if p.grad is not None:
                     by_shape[(p.shape[-2], p.shape[-1])].append((p, self._direction(p, group["momentum"])))
             for (rows, columns), pairs in by_shape.items():
-                stacked = torch.cat([d.reshape(-1, rows, columns) for _, d in pairs])
-                updates = orthogonalise(stacked) * (0.2 * max(rows, columns) ** 0.5)
-                sizes = [d.numel() // (rows * columns) for _, d in pairs]
-                for (p, _), update in zip(pairs, updates.split(sizes), strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update.view_as(p), alpha=group["lr"])
+                rate = group["lr"] * 0.2 * max(rows, columns) ** 0.5
+                updates = of_whole_matrices([d for _, d in pairs], orthogonalise)
+                for (p, _), update in zip(pairs, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=rate)
 
     def _direction(self, p: Tensor, momentum: float) -> Tensor:
         """Nesterov momentum of the gradient."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from firesteel.core.config import OptimSettings
 from firesteel.train.muon import Muon
@@ -26,6 +27,12 @@ def parameter_groups(named: Iterable[tuple[str, Tensor]]) -> dict[str, dict[str,
     return groups
 
 
+def _alike(group):
+    """One group of plain weights, and one of sharded ones: torch's fused kernels take lists of one kind."""
+    kinds = {sharded: [p for p in group["params"] if isinstance(p, DTensor) == sharded] for sharded in (False, True)}
+    return [group | {"params": members} for members in kinds.values() if members]
+
+
 def make_optimisers(named: Iterable[tuple[str, Tensor]], settings: OptimSettings) -> Optimisers:
     """Muon (or AdamW) for the hidden matrices, AdamW (Loshchilov & Hutter 2019) for tables, routers, vectors and adapters.
 
@@ -42,7 +49,7 @@ def make_optimisers(named: Iterable[tuple[str, Tensor]], settings: OptimSettings
         optimisers.append(Muon(groups["hidden"], lr=rate, weight_decay=decay, momentum=settings.momentum))
     elif groups["hidden"]:
         plain.append({"params": groups["hidden"], "weight_decay": decay})
-    plain = [group for group in plain if group["params"]]
+    plain = [part for group in plain for part in _alike(group)]
     if plain:
         optimisers.append(torch.optim.AdamW(plain, lr=rate, betas=betas, weight_decay=0.0, fused=True))
     return optimisers

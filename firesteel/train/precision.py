@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from firesteel.model.layers import Linear
 from firesteel.model.moe import MoE
@@ -89,7 +90,8 @@ class Masters:
     def publish(self) -> None:
         """After a step of the optimiser: round the masters into the model."""
         if self._narrow:
-            torch._foreach_copy_(list(self._narrow.values()), [self.named[name] for name in self._narrow])
+            wide = [_local(self.named[name]) for name in self._narrow]
+            torch._foreach_copy_([_local(p) for p in self._narrow.values()], wide)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint needs beside the model's own weights: masters by their weights' names; none for float32.
@@ -113,6 +115,10 @@ def gradient_holder(p: nn.Parameter) -> nn.Parameter:
     """The weight that has p's gradient after a backward pass: its master, or p itself."""
     master: nn.Parameter = getattr(p, "master", p)
     return master
+
+
+def _local(tensor: Tensor) -> Tensor:
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def _places(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:

@@ -45,7 +45,8 @@ class Pretrain(Objective):
         """One update of `batch_size` windows (see Objective)."""
         first = self.ramp.before(step)
         starts = [self._start(first + i) for i in share.rows(self.ramp.rows(step))]
-        tokens = torch.from_numpy(np.stack([self.shards.slice(start, self.length) for start in starts]))  # [B, T]
+        rows = [self.shards.slice(start, self.length) for start in starts]
+        tokens = torch.from_numpy(np.asarray(rows, dtype=np.int64).reshape(-1, self.length))  # [B, T]
         learn = torch.ones_like(tokens, dtype=torch.bool)
         extra = {SOURCE: self._sources(starts)} if self.next_token.sources else {}
         yield [Batch(tokens, learn, self.next_token.counts(learn, None, extra.get(SOURCE)), extra=extra)]

@@ -87,7 +87,7 @@ class Sft(Objective):
 
 def pad(rows: Sequence[Rendered], pad_id: int) -> tuple[Tensor, Tensor]:
     """Rows to tokens [B, T] and learn-mask [B, T], padded on the right."""
-    length = max((len(r.ids) for r in rows), default=0)
+    length = max((len(r.ids) for r in rows), default=2)
     tokens = torch.full((len(rows), length), pad_id, dtype=torch.long)
     learn = torch.zeros((len(rows), length), dtype=torch.bool)
     for i, row in enumerate(rows):

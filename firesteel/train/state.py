@@ -14,6 +14,8 @@ from firesteel.train.clip import clip_gradients
 from firesteel.train.flat import flat_state
 from firesteel.train.optim import make_optimisers
 from firesteel.train.parallel.data import sum_gradients
+from firesteel.train.parallel.pipeline import sum_twins, twins
+from firesteel.train.parallel.shard import local
 from firesteel.train.precision import PRECISIONS, Masters
 from firesteel.train.shards import Layout
 
@@ -38,8 +40,11 @@ class State:
 
     def clip(self) -> float:
         """Finish the sums of gradients over processes, and bound their global norm; returns what it was."""
-        sum_gradients(self.named, self.mesh)
-        return float(clip_gradients(self.named.values(), self.settings.grad_clip, self.mesh))
+        config, mesh = self.parts[0].config, self.mesh
+        sum_gradients(self.named, mesh)
+        sum_twins(self.named, config, mesh)
+        doubled = twins(self.named, config, mesh)
+        return float(clip_gradients(self.named.values(), self.settings.grad_clip, mesh, twice=doubled))
 
     @torch.no_grad()
     def update(self) -> None:
@@ -48,8 +53,8 @@ class State:
             optimiser.step()
         self._publish()
         if self.average:
-            now = [self.named[name].detach() for name in self.average]
-            torch._foreach_lerp_(list(self.average.values()), now, 1 - self.settings.ema_decay)
+            now = [local(self.named[name]) for name in self.average]
+            torch._foreach_lerp_([local(t) for t in self.average.values()], now, 1 - self.settings.ema_decay)
 
     def forget_gradients(self) -> None:
         """After an update, and after one that was skipped."""

@@ -113,9 +113,11 @@ def test_stages_have_every_layer_once_and_every_parameter(schedule: str, pipelin
     assert sum(layout.ranks) == V3.num_hidden_layers
     held = [layout.held(rank) for rank in range(pipeline)]
     counts = parameters(V3)
-    copies = counts.embedding * (pipeline > 1 and schedule != "dualpipe-v")  # the prediction module looks tokens up, too
+    copies = counts.embedding * (
+        pipeline > 1 and schedule != "dualpipe-v"
+    )  # the prediction module looks tokens up, too
     everything = sum(one.shared + one.experts for one in held)
-    assert everything == pytest.approx(counts.total + counts.mtp + copies, rel=0.01)
+    assert everything == pytest.approx(counts.total + counts.mtp + copies, rel=5e-4)
     whole = sum((layout.products(rank) for rank in range(pipeline)), Products())
     assert whole.maps == pytest.approx((layer(V3) * V3.num_hidden_layers + top(V3)).maps)
 

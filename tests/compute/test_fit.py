@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,9 @@ def test_one_that_does_not_is_refused_with_what_is_predicted_what_there_is_and_w
     with pytest.raises(MachineError) as caught:
         check_fit(too_large, LAPTOP, 4e9)
     error = str(caught.value)
-    assert "of 3.7 GiB" in error and "pretrain" in error and "the nearest that fits: --set pretrain.micro_batch=" in error
+    assert (
+        "of 3.7 GiB" in error and "pretrain" in error and "the nearest that fits: --set pretrain.micro_batch=" in error
+    )
     assert caught.value.exit_code == 2
     found = fit(too_large, LAPTOP, 4e9)
     assert found.changes is not None and fits(changed(too_large, found.changes), 4e9)
@@ -46,12 +50,16 @@ def test_one_that_does_not_is_refused_with_what_is_predicted_what_there_is_and_w
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 4096), st.sampled_from([64, 256, 1024]), st.sampled_from([1, 2, 4, 8]), st.integers(9, 40))
-def test_a_proposal_fits_and_smaller_steps_on_its_lever_do_not(batch: int, length: int, scale: int, tenths: int) -> None:
+def test_a_proposal_fits_and_smaller_steps_on_its_lever_do_not(
+    batch: int, length: int, scale: int, tenths: int
+) -> None:
     one = recipe(pretrain={"batch_size": batch, "sequence_length": length}, model={"scale": scale})
     available = tenths * 1e8
     found = fit(one, LAPTOP, available)
     if found.changes is None:
-        assert not fits(changed(one, {"model.scale": 1, "pretrain.micro_batch": 1, "pretrain.sequence_length": 64}), available)
+        assert not fits(
+            changed(one, {"model.scale": 1, "pretrain.micro_batch": 1, "pretrain.sequence_length": 64}), available
+        )
         return
     assert fits(changed(one, found.changes), available)
     assert found.fits == (not found.changes)
@@ -115,10 +123,25 @@ def test_deepseek_v3_fits_on_h800_and_on_ascend_in_smaller_parts() -> None:
 def test_changes_are_what_the_command_line_makes_of_them(tmp_path: Path) -> None:
     file = tmp_path / "r.toml"
     file.write_text('name = "r"\n[data]\nsources = ["."]\n[model]\nhidden_size = 256\nn_routed_experts = 8\n')
-    for changes in ({"model.scale": 3}, {"pretrain.micro_batch": 2, "pretrain.precision": "bfloat16"}, {"tokenizer.sample_mb": 2.0}):
+    for changes in (
+        {"model.scale": 3},
+        {"pretrain.micro_batch": 2, "pretrain.precision": "bfloat16"},
+        {"tokenizer.sample_mb": 2.0},
+    ):
         overrides = tuple(f"{key}={value}" for key, value in changes.items())
         assert changed(load_recipe(file), changes) == load_recipe(file, overrides)
 
 
 def test_an_unknown_memory_refuses_nothing() -> None:
     assert check_fit(recipe(model={"scale": 32}), replace(LAPTOP, memory_bytes=0.0)).fits
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [
+    (("--machine", "h800"), 0, "device-hours on 2048 devices"),
+    (("--machine", "ascend-910b"), 2, "the nearest that fits: --set parallel."),
+])  # fmt: skip
+def test_the_command_says_so_and_ends_with_2(arguments: tuple[str, ...], code: int, said: str) -> None:
+    command = [sys.executable, "-m", "firesteel", "plan", str(RECIPES / "deepseek-v3.toml"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout and "efficiency 30.0% of the peak" in done.stdout

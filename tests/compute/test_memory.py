@@ -57,7 +57,9 @@ def test_state_is_what_the_number_types_and_optimisers_keep() -> None:
     assert 8 * N < state_bytes(shape, settings()) < 12 * N  # Muon: one moment for hidden matrices
 
 
-@pytest.mark.parametrize("model", [{}, {"q_lora_rank": 0, "n_shared_experts": 2}, GQA | DENSE | {"num_key_value_heads": 2}])
+@pytest.mark.parametrize(
+    "model", [{}, {"q_lora_rank": 0, "n_shared_experts": 2}, GQA | DENSE | {"num_key_value_heads": 2}]
+)
 def test_adapters_have_exactly_the_counted_parameters(model: dict[str, Any]) -> None:
     table = ModelSettings(**{"num_nextn_predict_layers": 0} | model)
     whole = Transformer(ModelConfig.from_settings(table, 1024))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firesteel.compute.device import collectives, own_device
 from firesteel.compute.mesh import AXES, Mesh, announced, joined
 from firesteel.core.config import ParallelSettings
 from firesteel.core.errors import MachineError
@@ -18,11 +19,12 @@ from tests.train.parallel.harness import launch
 SIZES = st.integers(1, 3)
 
 
+@settings(deadline=None, max_examples=40)
 @given(SIZES, SIZES, SIZES, SIZES, SIZES)
 def test_every_process_has_a_place_of_its_own(p: int, replica: int, expert: int, context: int, tensor: int) -> None:
     processes = p * replica * expert * context * tensor
-    settings = ParallelSettings(processes=processes, pipeline=p, expert=expert, context=context, tensor=tensor)
-    meshes = [Mesh(settings, rank) for rank in range(processes)]
+    parallel = ParallelSettings(processes=processes, pipeline=p, expert=expert, context=context, tensor=tensor)
+    meshes = [Mesh(parallel, rank) for rank in range(processes)]
     assert sorted(tuple(mesh.index(axis) for axis in AXES) for mesh in meshes) == [
         tuple(mesh.index(axis) for axis in AXES) for mesh in meshes
     ]
@@ -31,7 +33,7 @@ def test_every_process_has_a_place_of_its_own(p: int, replica: int, expert: int,
         count = meshes[0].count(*axes)
         assert all(numbers.count(n) == processes // count for n in range(count))
     assert [mesh.index(*AXES) for mesh in meshes] == list(range(processes))
-    assert meshes[0].count("data") == settings.data
+    assert meshes[0].count("data") == parallel.data
 
 
 def test_one_process_is_a_mesh_whose_methods_do_nothing() -> None:
@@ -57,10 +59,16 @@ def test_an_impossible_place_is_refused(environ: dict[str, str]) -> None:
         announced(ParallelSettings(processes=4), environ)
 
 
+def test_each_kind_of_device_has_its_library_and_each_process_a_device() -> None:
+    assert [collectives(torch.device(kind)) for kind in ("cpu", "cuda", "xpu")] == [
+        "gloo", "cpu:gloo,cuda:nccl", "cpu:gloo,xpu:xccl",
+    ]  # fmt: skip
+    assert own_device(torch.device("cpu"), 7) == torch.device("cpu")
+
+
 def talk() -> dict[str, Any]:
     """One of four processes: two rows of the data axis, each of two that share their context."""
-    settings = ParallelSettings(processes=4, context=2, expert=2)
-    with joined(settings, torch.device("cpu"), timeout=60) as mesh:
+    with joined(ParallelSettings(processes=4, context=2, expert=2), torch.device("cpu"), timeout=60) as mesh:
         one = torch.tensor([10.0**mesh.rank])
         sums = {axis: mesh.sum(one.clone(), axis).item() for axis in ("data", "context", "tensor", "tokens", "copies")}
         mesh.barrier()

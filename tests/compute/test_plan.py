@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.plan import ratio
+from benchmarks.plan import rows as planned_and_actual
 from firesteel.compute import measure, rates
-from firesteel.compute.carbon import carbon
 from firesteel.compute.calibration import ASSUMED_BYTES, text_bytes
+from firesteel.compute.carbon import carbon
 from firesteel.compute.plan import device_hours, estimates, plan, sizes
 from firesteel.compute.rates import MACHINES, Rates, cache_file, here, named
 from firesteel.core import presets
@@ -97,6 +99,54 @@ def test_reinforcement_learning_pays_for_sampling_and_learning() -> None:
     assert 2 < many.seconds / few.seconds < 4 and "sampling" in many.how and "learning" in many.how
     penalised = estimates(recipe(grpo={"group_size": 16, "kl_weight": 0.1}), LAPTOP)["grpo"]
     assert penalised.seconds > many.seconds
+
+
+def test_stages_that_a_recipe_switches_on_are_planned_in_their_place() -> None:
+    pairs = {"sources": ["pairs.jsonl"]}
+    found = list(estimates(recipe(extend={"factor": 4}, distil={"teacher": "x"}, preference=pairs), LAPTOP))
+    assert found[3:9] == ["pretrain", "extend", "sft", "distil", "preference", "grpo"] and len(found) == 13
+
+
+def test_weights_that_are_taken_as_they_are_cost_a_reading(tmp_path: Path) -> None:
+    given = {"steps": 0, "start_from": str(tmp_path)}
+    taken, learnt = (estimates(recipe(pretrain=table), LAPTOP)["pretrain"] for table in (given, {}))
+    assert taken.flops == 0 and taken.seconds < learnt.seconds / 5 and taken.peak_bytes < learnt.peak_bytes
+
+
+def test_a_model_to_start_from_has_the_shape_that_its_folder_tells(tmp_path: Path) -> None:
+    config = presets.config("smollm2-135m")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = sizes(recipe(pretrain={"start_from": str(tmp_path)}))
+    assert found["parameters"] == 134_515_008
+    (tmp_path / "config.json").write_text("{")
+    assert sizes(recipe(pretrain={"start_from": str(tmp_path)})) == sizes(recipe())
+
+
+def test_a_teacher_counts_with_its_own_size(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(presets.config("smollm2-135m")))
+    known, guessed = (
+        estimates(recipe(distil={"teacher": where}), LAPTOP)["distil"] for where in (str(tmp_path), "not-here")
+    )
+    assert known.peak_bytes - guessed.peak_bytes > 4 * 100e6 and known.seconds > guessed.seconds
+
+
+def test_adapters_learn_in_less_time_and_memory_and_processes_of_one_machine_share_its_memory() -> None:
+    whole, adapted = (estimates(recipe(model={"scale": 6}, sft={"lora_rank": r}), LAPTOP)["sft"] for r in (0, 8))
+    assert adapted.seconds < whole.seconds and adapted.peak_bytes < whole.peak_bytes
+    one, two = (estimates(recipe(parallel={"processes": n}), LAPTOP)["pretrain"] for n in (1, 2))
+    assert one.peak_bytes < two.peak_bytes < 2 * one.peak_bytes  # each has half the rows
+
+
+def test_a_finished_run_is_compared_with_its_plan(tmp_path: Path) -> None:
+    near, far = ({"seconds": s, "peak_bytes": 1e9, "kwh": 0, "co2e_g": 0, "cost": 0} for s in (100.0, 200.0))
+    records = [
+        {"stage": "data", "estimate": None, "actual": near}, {"stage": "pretrain", "estimate": near, "actual": near},
+        {"stage": "sft", "estimate": far, "actual": near},
+    ]  # fmt: skip
+    (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    rows = {row.stage: row for row in planned_and_actual(tmp_path)}
+    assert list(rows) == ["pretrain", "sft", "all"] and rows["pretrain"].good and not rows["sft"].good
+    assert rows["all"].seconds == (300.0, 200.0) and ratio(rows["sft"].seconds) == 2
 
 
 def test_sources_are_weighed(tmp_path: Path) -> None:

@@ -132,6 +132,15 @@ def test_a_metric_that_cannot_be_shown_does_not_end_the_training() -> None:
         assert "sft" in captured.get()
 
 
+def test_a_mistake_in_the_view_is_shown_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(View, "render", lambda self: 1 / 0)
+    console = terminal()
+    with progress(console, "sft", 0, 5) as bar:
+        bar.update(1, METRICS)
+        bar._live.refresh()  # type: ignore[attr-defined]
+    assert "sft 1/5 (view: ZeroDivisionError" in text_of(console)
+
+
 def test_a_terminal_that_has_gone_does_not_end_the_training() -> None:
     console = terminal()
     with progress(console, "sft", 0, 5) as bar:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
@@ -82,6 +82,8 @@ def test_every_number_is_a_curve_and_parts_go_together() -> None:
     assert curves.curve(records, "loss_by_source/own") == Curve("loss_by_source/own", [2], [3.0])
 
 
+@settings(max_examples=40, deadline=None)
+@example([-3.5e-265], 30, 4, False)
 @given(st.lists(NUMBERS, min_size=1, max_size=50), st.integers(30, 130), st.integers(4, 20), st.booleans())
 def test_a_chart_fits_whatever_it_shows(values: list[float], width: int, height: int, ascii_only: bool) -> None:
     one = Curve("x", list(range(len(values))), values)
@@ -129,16 +131,25 @@ def test_what_was_not_recorded_is_an_error_with_the_nearest_name(finished: Path)
         drawn([finished / "sft"])
 
 
-def test_the_page_holds_every_curve_and_nothing_foreign(finished: Path, other: Path, tmp_path: Path) -> None:
+def test_the_page_holds_the_curves_and_nothing_foreign(finished: Path, other: Path, tmp_path: Path) -> None:
     page = tmp_path / "curves.html"
-    done = CliRunner().invoke(app, ["show", str(finished), "--with", str(other), "--html", str(page)])
+    some = ["--metric", "loss", "--metric", "loss_by_source", "--metric", "entropy"]
+    done = CliRunner().invoke(app, ["show", str(finished), "--with", str(other), "--html", str(page), *some])
     assert done.exit_code == 0, done.output
     text = page.read_text(encoding="utf-8")
-    for name in ("loss", "grad_norm", "tokens_per_s", "loss_by_source", "entropy"):
+    for name in ("loss", "loss_by_source", "entropy"):
         assert f'<figure aria-label="{name}">' in text
     assert "own <b>" not in text and "<script" not in text and not re.search(r'(src|href)="(?!#)', text)
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
+
+
+def test_unless_some_are_named_the_page_holds_every_curve(other: Path) -> None:
+    panels = show_curves.panels(show_curves.open_runs([other]), everything=True)
+    found = [(p.stage, p.metric) for p in panels]
+    assert len(found) == len(set(found)) and {s for s, _ in found} == {"pretrain", "sft", "grpo"}
+    names = [metric for stage, metric in found if stage == "sft"]
+    assert names == ["loss", "grad_norm", "tokens_per_s", "lr", "mtp_loss", "loss_by_source"]
 
 
 def test_the_command_draws_only_what_was_asked_for(finished: Path) -> None:

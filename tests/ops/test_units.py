@@ -34,3 +34,7 @@ from firesteel.ops import units
 )
 def test_quantities(text: str, expected: str) -> None:
     assert text == expected
+
+
+def test_large_numbers_on_axes_are_short() -> None:
+    assert [units.large(v) for v in (0, 0.5, 999, 12_345, 4e6, 1.5e9)] == ["0", "0.5", "999", "12.3k", "4M", "1.5G"]

@@ -25,7 +25,7 @@ PAIRS: list[dict[str, Any]] = [
         {"role": "tool", "content": "3", "tool_call_id": "1"},
     ], "chosen": [{"role": "assistant", "content": "two"}],
         "rejected": [{"role": "assistant", "content": "x"}, {"role": "user", "content": "?"}, ANSWER], "tools": TOOLS},
-    {"prompt": "a", "chosen": "b" * 100, "rejected": "c"},
+    {"prompt": "a", "chosen": "b" * 400, "rejected": "c"},
 ]  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def learnt(tokenizer: Tokenizer, side: Rendered) -> str:
 def test_only_the_answers_are_learnt_not_the_turns_of_the_prompt(tmp_path: Path, tokenizer: Tokenizer) -> None:
     simple, deep, _ = (render_pair(p, tokenizer) for p in read_pairs(write(tmp_path, *PAIRS)))
     assert [learnt(tokenizer, side) for side in (*simple, *deep)] == ["蓝", "no", "two", "x是"]
+    assert all('"sum"' in tokenizer.decode(side.ids[: side.ids.index(tokenizer.special["<|user|>"])]) for side in deep)
     for chosen, rejected in (simple, deep):
         start = chosen.mask.index(True)
         assert start == rejected.mask.index(True) and chosen.ids[:start] == rejected.ids[:start]
@@ -116,7 +117,7 @@ def test_mistakes_are_found_before_training(tmp_path: Path, tokenizer: Tokenizer
     check_pairs(write(tmp_path, *PAIRS), tokenizer, 100)
     with pytest.raises(SourceError, match="no preference pair can be"):
         check_pairs(write(tmp_path, PAIRS[2]), tokenizer, 16)
-    with pytest.raises(SourceError, match=r"p.jsonl:2: chosen"):
+    with pytest.raises(SourceError, match=r"p.jsonl:2: prompt and chosen"):
         check_pairs(write(tmp_path, PAIRS[0], {"prompt": "a", "chosen": "", "rejected": "b"}), tokenizer, 100)
     with pytest.raises(SourceError, match=r"(?s)holds conversations.*sft.sources"):
         check_pairs(write(tmp_path, {"instruction": "a", "output": "b"}), tokenizer, 100)

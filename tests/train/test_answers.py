@@ -93,6 +93,9 @@ def test_processes_share_the_questions(tmp_path: Path) -> None:
         written(teachers[0], tmp_path, share=Share(0, 2))  # alone it waits for nobody, and misses the other's piece
     found = written(teachers[1], tmp_path, share=Share(0, 1))
     assert [len(t.calls) for t in teachers] == [2, 1] and numbers(found) == [2, 4, 6, 8]
+    with pytest.raises(MachineError):
+        written(other := Teacher(), tmp_path / "other", share=Share(1, 2))
+    assert len(other.calls) == 1  # nothing is left for it in the second round, and nothing is sampled
 
 
 def test_a_teacher_without_a_right_answer_is_an_error(tmp_path: Path) -> None:

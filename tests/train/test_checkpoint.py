@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -85,30 +84,37 @@ def test_nothing_there_is_none(tmp_path):
     assert checkpoints(tmp_path / "not-made").load({}) is None
 
 
-def test_what_training_changes_after_save_is_not_in_it(tmp_path, monkeypatch):
-    write = Copy.write
-    monkeypatch.setattr(Copy, "write", lambda *a: time.sleep(0.2) or write(*a))
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Nothing is written until this event is set."""
+    ready, write = threading.Event(), Copy.write
+    monkeypatch.setattr(Copy, "write", lambda *a: ready.wait(20) and write(*a))
+    return ready
+
+
+def test_what_training_changes_after_save_is_not_in_it(tmp_path, slow_disk):
     state, facts = {"w": torch.ones(1000)}, {"list": [1]}
     c = checkpoints(tmp_path)
-    began = time.perf_counter()
-    c.save(1, state, facts)
-    assert time.perf_counter() - began < 0.15 and not (tmp_path / "step-000001").exists()
+    c.save(1, state, facts)  # would not return if it waited for the disk
+    assert not (tmp_path / "step-000001").exists()
     state["w"].zero_()
     facts["list"].append(2)
+    slow_disk.set()
     c.finish()
     assert c.load(state) == {"list": [1]} and state["w"].eq(1).all()
 
 
-def test_a_save_while_the_last_is_being_written_waits_and_says_so_once(tmp_path, monkeypatch):
-    write = Copy.write
-    monkeypatch.setattr(Copy, "write", lambda *a: time.sleep(0.1) or write(*a))
+def test_a_save_while_the_last_is_being_written_waits_and_says_so_once(tmp_path, slow_disk):
     said = []
-    c = checkpoints(tmp_path, say=said.append, newest=9)
-    for step in (1, 2, 3):
+    c = checkpoints(tmp_path, say=lambda text: (said.append(text), slow_disk.set()), newest=9)
+    for step in (1, 2, 3, 4):
         c.save(step, {"w": torch.full((6,), float(step))}, {})
+        if step > 1:  # the next one waits, too, but quietly
+            slow_disk.clear()
+            threading.Timer(0.1, slow_disk.set).start()
     c.finish()
     assert len(said) == 1 and "waits for the disk" in said[0]
-    for step in (3, 2, 1):
+    for step in (4, 3, 2, 1):
         state = {"w": torch.zeros(6)}
         assert c.load(state, before=step + 1) is not None and state["w"].eq(step).all()
 

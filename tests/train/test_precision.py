@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
 
 from firesteel.kernels.embedding import embedding
 from firesteel.kernels.table import OPS
@@ -59,6 +62,10 @@ def test_fp8_is_for_linear_maps_and_experts_of_the_layers_alone():
     ops = {name: m.op for name, m in model.named_modules() if isinstance(m, Linear | MoE)}
     assert {name for name, op in ops.items() if "fp8" not in op} == {"lm_head", "mtp.0.eh_proj"}
     assert {op for name, op in ops.items() if name.endswith("mlp")} == {"grouped_linear_fp8"}
+    x = torch.randn(2, 5, 32)
+    for part in (model.layers[0].mlp.up_proj, model.layers[1].mlp):
+        narrow, part.op = part(x), part.op.removesuffix("_fp8")
+        assert 1e-3 < ((part(x) - narrow).norm() / narrow.norm()).item() < 0.1
     use_precision(model, "bfloat16")
     assert {m.op for m in model.modules() if isinstance(m, Linear | MoE)} == {"linear", "grouped_linear"}
     assert all(op in OPS for p in PRECISIONS.values() for op in (p.linear, p.experts))
@@ -188,3 +195,25 @@ def test_a_closed_model_keeps_its_own_gradients_and_can_be_trained_again():
     backward(model)
     assert all(p.grad is not None for p in again.named.values())
     assert all(p.grad is None for name, p in masters.named.items() if not name.endswith("gate.weight"))
+
+
+@pytest.fixture
+def mesh():
+    """Of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+def test_masters_of_sharded_weights_are_sharded_alike(mesh):
+    module = torch.nn.Module()
+    module.weight = torch.nn.Parameter(DTensor.from_local(torch.randn(8, 16), mesh, [Shard(0)]))
+    masters, x = Masters(module, torch.bfloat16), torch.randn(4, 16)
+    for _ in range(2):
+        F.linear(x, module.weight.to_local().float()).sum().backward()
+    master = masters.named["weight"]
+    assert master.grad.placements == (Shard(0),) and master.grad.dtype == torch.float32
+    torch.testing.assert_close(master.grad.to_local()[0], 2 * x.sum(0), rtol=2**-7, atol=1e-2)
+    torch.optim.SGD([master], lr=0.1).step()
+    masters.publish()
+    assert torch.equal(module.weight.to_local(), master.to_local().bfloat16())

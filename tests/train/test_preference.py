@@ -54,20 +54,20 @@ def slow_loss(model: Transformer, objective: Preference) -> tuple[torch.Tensor, 
     """The papers' formulas, pair by pair."""
     s, losses, facts = objective.settings, [], []
     for n, (chosen, rejected) in enumerate(objective.pairs):  # type: ignore[arg-type, misc]
-        w, l, y_w, y_l = logprob(model, chosen), logprob(model, rejected), sum(chosen.mask), sum(rejected.mask)
+        w, lost, y_w, y_l = logprob(model, chosen), logprob(model, rejected), sum(chosen.mask), sum(rejected.mask)
         if s.method == "dpo":
             assert objective.reference is not None
-            r_w, r_l = (s.beta * (x - float(objective.reference[n, k])) for k, x in enumerate((w, l)))
+            r_w, r_l = (s.beta * (x - float(objective.reference[n, k])) for k, x in enumerate((w, lost)))
             z = r_w - r_l
         else:
-            r_w, r_l = s.beta / y_w * w, s.beta / y_l * l
+            r_w, r_l = s.beta / y_w * w, s.beta / y_l * lost
             z = r_w - r_l - s.gamma * s.beta
         right, wrong = torch.sigmoid(z), torch.sigmoid(-z)
         nll = -w / y_w
         losses.append(
             -(1 - s.label_smoothing) * torch.log(right) - s.label_smoothing * torch.log(wrong) + s.sft_weight * nll
         )
-        facts.append([x.item() for x in (r_w - r_l, r_w > r_l, w / y_w, l / y_l)])
+        facts.append([x.item() for x in (r_w - r_l, r_w > r_l, w / y_w, lost / y_l)])
     loss = torch.stack(losses).mean()
     names = ("margin", "accuracy", "logprob_chosen", "logprob_rejected")
     return loss, {"loss": loss.item()} | dict(zip(names, np.mean(facts, axis=0).tolist(), strict=True))

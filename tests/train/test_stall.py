@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from firesteel.core.live import Eta
-from firesteel.train.stall import Stall
+from firesteel.train.stall import NEEDED, Stall
 
 
 def quick_steps(stalls: Stall, n: int = 8) -> None:
@@ -52,7 +52,8 @@ def test_what_happens_between_steps_is_no_stall() -> None:
 def test_nothing_is_a_stall_while_nobody_knows_the_usual() -> None:
     said: list[int] = []
     with Stall(2.0, lambda step, text: said.append(step), least=0.05) as stalls:
-        with stalls.step(1):
+        quick_steps(stalls, NEEDED - 1)
+        with stalls.step(NEEDED):
             time.sleep(0.3)
     assert not said
 

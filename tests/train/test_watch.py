@@ -73,7 +73,7 @@ def test_a_spike_is_seen_at_any_level(seed: int, height: float, noise: float, wh
     losses = [height * (1 + rng.gauss(0, noise)) for _ in range(where)]
     watch, said = watching()
     feed(watch, losses)
-    watch.judge(where + 1, height * (1 + 20 * max(noise, 0.01)), 1.0)
+    watch.judge(where + 1, height * (1 + 11 * max(noise, 0.01)), 1.0)
     assert [(step, kind) for step, kind, _ in said] == [(where + 1, "spike")]
 
 

@@ -123,7 +123,7 @@ class _Gather(torch.autograd.Function):
         rows = F.pad(rows, (0, 0) * (x.ndim - 1) + (0, part.longest - x.shape[1])).contiguous()
         count = dist.get_world_size(part.group)
         everything = rows.new_empty(count * len(rows), *rows.shape[1:])
-        dist.all_gather_into_tensor(everything, rows, group=part.group)
+        dist.all_gather_single(everything, rows, group=part.group)
         return everything.index_select(0, part.where).transpose(0, 1).contiguous()
 
     @staticmethod
@@ -133,5 +133,5 @@ class _Gather(torch.autograd.Function):
         rows = d.transpose(0, 1)
         everything = rows.new_zeros(count * part.longest, *rows.shape[1:]).index_copy_(0, part.where, rows)
         own = rows.new_empty(part.longest, *rows.shape[1:])
-        dist.reduce_scatter_tensor(own, everything, group=part.group)
+        dist.reduce_scatter_single(own, everything, group=part.group)
         return own[: ctx.own].transpose(0, 1).contiguous(), None

@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor, Shard
 
 from firesteel.compute.mesh import Mesh
 from firesteel.core.errors import RecipeError
-from firesteel.model.moe import MoE, Permuted
+from firesteel.model.moe import MoE, permuted
 from firesteel.train.parallel.tensor import enter, leave, local
 
 STACKS = ("gate_up", "down")  # parameters of a MoE layer that have an axis of experts
@@ -30,8 +30,10 @@ def spread_experts(model: nn.Module, mesh: Mesh) -> None:
     axes = [axis for axis in ("expert", "tensor") if mesh.count(axis) > 1]
     if not axes:
         return
-    for moe in [module for module in model.modules() if isinstance(module, MoE)]:
+    layers = [module for module in model.modules() if isinstance(module, MoE)]
+    for moe in layers:
         _check(moe, mesh)
+    for moe in layers:
         for name in STACKS:
             whole = getattr(moe, name)
             devices, placements = mesh.sub(*axes), [Shard(0)] * len(axes)
@@ -98,10 +100,9 @@ class Spread:
         expert = torch.arange(counts.shape[1], device=rows.device).repeat(len(counts))
         order = torch.repeat_interleave(expert, counts.flatten()).argsort(stable=True)
         inverse = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=rows.device))
-        by_expert = Permuted.apply(rows, inverse, order)
+        by_expert = permuted(rows, inverse, order)
         done = self.moe.feed_forward(by_expert, counts.sum(0).tolist(), gate_up, down)
-        back: Tensor = Permuted.apply(done, order, inverse)
-        return back
+        return permuted(done, order, inverse)
 
 
 class _Exchange(torch.autograd.Function):

@@ -37,6 +37,7 @@ from firesteel.model.transformer import Transformer
 from firesteel.train.batch import Batch
 from firesteel.train.learner import weigh_balance
 from firesteel.train.objective import Metrics, Objective
+from firesteel.train.parallel.context import own_targets
 from firesteel.train.parallel.idle import idle, stand_in
 from firesteel.train.parallel.shard import local
 from firesteel.train.parallel.stages import ORDERS, micro_batches, own_layers, stage_numbers
@@ -130,7 +131,7 @@ class Pipelined:
         return shares
 
     def _pass(self, batch: Batch, objective: Objective) -> Pass:
-        pieces = [piece.to(self.parts[0].device) for piece in batch.split(self.pieces)]
+        pieces = [own_targets(piece.to(self.parts[0].device), self.mesh) for piece in batch.split(self.pieces)]
         empty = [len(piece) == 0 for piece in pieces]
         return Pass([stand_in(p) if none else p for p, none in zip(pieces, empty, strict=True)], empty, objective)
 
@@ -230,11 +231,11 @@ def keep_gathered(modules: Sequence[nn.Module]) -> None:
 
 def to_masters(parts: Sequence[Transformer]) -> None:
     """Move gradients to the masters of narrow weights: the hooks that do so are not called for a split backward pass."""
-    for p in (p for part in parts for p in part.parameters() if p.grad is not None):
+    for p in (p for part in parts for p in part.parameters()):
         master = gradient_holder(p)
-        if master is not p:
-            grad, p.grad = p.grad, None
-            master.grad = grad if master.grad is None else master.grad.add_(grad)
+        if master is not p and p.grad is not None:
+            master.grad = p.grad if master.grad is None else master.grad.add_(p.grad)
+            p.grad = None
 
 
 def add(sums: Metrics, more: Metrics) -> None:

@@ -78,5 +78,5 @@ def _joined(part: Tensor, cut: Cut) -> Tensor:
     most = max(length for _, length in spans)
     padded = F.pad(rows, (0, 0) * (part.ndim - 1) + (0, most - len(rows))).contiguous()
     everything = padded.new_empty(cut.parts, *padded.shape)
-    dist.all_gather_into_tensor(everything.flatten(0, 1), padded, group=cut.group)
+    dist.all_gather_single(everything.flatten(0, 1), padded, group=cut.group)
     return torch.cat([piece[:length] for piece, (_, length) in zip(everything, spans, strict=True)]).movedim(0, cut.dim)

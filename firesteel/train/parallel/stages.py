@@ -29,15 +29,13 @@ class Order:
     rounds: bool = False  # goes in equal rounds of as many micro-batches as processes, or a few more
 
 
+# Narayanan et al. 2021 (arXiv 2104.04473), §2.2; Qi et al. 2023 (arXiv 2401.10241), §3: ZB-H1, which the DeepSeek-V3 report calls
+# ZB1P (Table 2); DualPipe (§3.2.1 of that report) folded to a V: github.com/deepseek-ai/DualPipe.
 ORDERS = {
-    "1f1b": Order(1, full=True),  # PipeDream-Flush, Narayanan et al. 2021 (arXiv 2104.04473) §2.2
-    "interleaved": Order(2, rounds=True),  # the same paper, §2.2
-    "zero-bubble": Order(
-        1, rounds=True
-    ),  # ZB-H1, Qi et al. 2023 (arXiv 2401.10241) §3; "ZB1P" in the DeepSeek-V3 report, Table 2
-    "dualpipe-v": Order(
-        2, v=True, full=True, split=True
-    ),  # DeepSeek-V3 report §3.2.1, folded: github.com/deepseek-ai/DualPipe
+    "1f1b": Order(1, full=True),
+    "interleaved": Order(2, rounds=True),
+    "zero-bubble": Order(1, split=True, rounds=True),
+    "dualpipe-v": Order(2, v=True, full=True, split=True),
 }
 
 

@@ -35,18 +35,21 @@ def share_matrices(model: nn.Module, mesh: Mesh) -> None:
     """
     if mesh.count("tensor") == 1:
         return
+    blocks = [module for module in model.modules() if isinstance(module, Block)]
+    layers = [module for module in model.modules() if isinstance(module, SwiGLU)]
+    for block in blocks:
+        _check_heads(block.self_attn, mesh)
+    for layer in layers:
+        _check_width(layer, mesh)
     group = mesh.group("tensor")
     rows, columns = Parted("rows", group), Parted("columns", group)
-    for block in [module for module in model.modules() if isinstance(module, Block)]:
-        attention = block.self_attn
-        _check_heads(attention, mesh)
+    for attention in [block.self_attn for block in blocks]:
         names = {"q_b_proj", "q_proj", "kv_b_proj"} if isinstance(attention, MLA) else {"q_proj", "k_proj", "v_proj"}
         plan: dict[str, ParallelStyle] = {name: rows for name in names if hasattr(attention, name)}
         parallelize_module(attention, mesh.sub("tensor"), plan | {"o_proj": columns})
         if isinstance(attention, MLA):
             attention.every_head = partial(enter, group=group)
-    for layer in [module for module in model.modules() if isinstance(module, SwiGLU)]:
-        _check_width(layer, mesh)
+    for layer in layers:
         plan = {"gate_proj": rows, "up_proj": rows, "down_proj": columns}
         parallelize_module(layer, mesh.sub("tensor"), plan)
 

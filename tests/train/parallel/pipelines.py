@@ -8,16 +8,17 @@ from __future__ import annotations
 import gc
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributed.pipelining import PipelineStage
 
-from firesteel.compute.mesh import Mesh, joined
-from firesteel.core.config import ModelSettings, OptimSettings, ParallelSettings
+from firesteel.compute.mesh import Mesh, joined, meshed
+from firesteel.core.config import ModelSettings, ParallelSettings
 from firesteel.core.errors import FiresteelError
 from firesteel.model.config import ModelConfig
 from firesteel.model.initial import initial_weight
@@ -28,12 +29,12 @@ from firesteel.train.learner import Whole
 from firesteel.train.losses import NextToken
 from firesteel.train.objective import Metrics, Objective
 from firesteel.train.parallel.data import sum_gradients
-from firesteel.train.parallel.pipeline import Pipelined, add, own_parts, sum_twins, twins
+from firesteel.train.parallel.pipeline import TABLE, Pipelined, add, own_parts, sum_twins, twins
 from firesteel.train.parallel.place import fill, place
 from firesteel.train.parallel.shard import local, own_shard
-from firesteel.train.state import State
+from firesteel.train.precision import Masters
 
-CPU, VOCABULARY, BALANCE, RATE = torch.device("cpu"), 61, 0.02, 2e-3
+CPU, VOCABULARY, PIECES, BALANCE, RATE = torch.device("cpu"), 61, 8, 0.02, 2e-3
 TOY = ModelSettings(
     hidden_size=32, num_attention_heads=2, q_lora_rank=16, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=8,
     v_head_dim=16, intermediate_size=48, moe_intermediate_size=16, n_routed_experts=4,
@@ -80,8 +81,8 @@ def update_of(lesson: Lesson, step: int) -> list[Batch]:
     """An update of three batches of unlike shapes: one with rows in pairs, one with fewer rows than micro-batches."""
     plain = Lesson(0)
     batches = [
-        batch_of(lesson, 18, 14, step),
-        batch_of(lesson, 26, 11 + 5 * step, step + 50, ragged=True, group=2),
+        batch_of(lesson, 17, 12, step),
+        batch_of(lesson, 18, 9 + 5 * step, step + 50, ragged=True, group=2),
         batch_of(plain, 3, 20, step + 100, weight=0.4, name="replay_", objective=plain),
     ]
     for batch in batches:
@@ -89,81 +90,127 @@ def update_of(lesson: Lesson, step: int) -> list[Batch]:
     return batches
 
 
-def exact(*cases: dict[str, Any]) -> Any:
-    """How far a pipeline is from one process, for each case: `axes` of ParallelSettings, and the arguments of `compared`."""
-    found = []
-    for case in cases:
-        with joined(ParallelSettings(**case["axes"]), CPU, timeout=60) as mesh:
-            found.append(compared(mesh, **{name: value for name, value in case.items() if name != "axes"}))
-    return found
+@dataclass
+class Moment:
+    """What one process has after it learnt an update, by name, and the weights after the optimiser's step."""
+
+    metrics: Metrics
+    gradients: dict[str, Tensor]
+    loads: dict[str, Tensor]
+    norm: Tensor
+    weights: dict[str, Tensor]
 
 
-def compared(
-    mesh: Mesh, layers: int, modules: int, tied: bool, steps: int = 2, precision: str = "float32"
-) -> dict[str, Any]:
-    """Relative distances of gradients, weights and metrics after some updates; loads; the bits of the embedding table."""
-    whole, pipe = one_and_many(toy(layers, modules, tied), mesh)
-    settings = OptimSettings(optimiser="adamw", precision=precision)
-    alone, state = State(whole.parts, settings, Mesh()), State(pipe.parts, settings, mesh)
-    found: dict[str, Any] = {"gradients": 0.0, "metrics": [], "norms": [], "loads": True}
+@cache
+def one_process(layers: int, modules: int, tied: bool, steps: int, narrow: bool, data: int) -> list[Moment]:
+    """Some updates in the micro-batches of `data` pipelines: the padding within those goes through the experts, too."""
+    model = Transformer(toy(layers, modules, tied)).train()
+    fill(model, partial(initial_weight, layers=layers, seed=1))
+    whole, moments = Whole(model, balance=BALANCE), []
+    learner = Adam(whole.parts, narrow)
     for step in range(steps):
+        lesson, metrics = Lesson(modules), Metrics()
+        for batch in update_of(lesson, step):
+            for own in (own_rows(batch, index, data) for index in range(data)):
+                for piece in (piece for piece in own.split(PIECES) if len(piece)):
+                    add(metrics, whole.learn([piece], lesson))
+        gradients = {name: p.grad.clone() for name, p in learner.named.items() if p.grad is not None}
+        loads = {name: t.clone() for name, t in model.named_buffers() if name.endswith(".load")}
+        norm = clip_gradients(learner.named.values(), 1.0, Mesh())
+        learner.step()
+        moments.append(
+            Moment(metrics, gradients, loads, norm, {n: p.detach().clone() for n, p in learner.named.items()})
+        )
+    return moments
+
+
+def check(processes: int, cases: list[dict[str, Any]], lengths: list[int]) -> Any:
+    """Everything that this many processes are asked, in one launch: `compared` for each case, `many_shapes` if `lengths`."""
+    with joined(ParallelSettings(processes=processes), CPU, timeout=100) as base:
+
+        def mesh_of(axes: dict[str, Any]) -> Mesh:
+            return meshed(ParallelSettings(processes=processes, microbatches=PIECES, **axes), base.rank, CPU)
+
+        found = [compared(mesh_of(case.pop("axes")), **case) for case in cases]
+        many = {"pipeline": processes, "schedule": "dualpipe-v"}
+        return {"cases": found, "shapes": many_shapes(mesh_of(many), lengths) if lengths else None}
+
+
+def compared(mesh: Mesh, layers: int, modules: int, tied: bool, steps: int = 1, narrow: bool = False) -> dict[str, Any]:
+    """Relative distances of gradients, norms, weights and metrics; whether experts saw as many; the bits of the table."""
+    pipe = pipelined(toy(layers, modules, tied), mesh)
+    config, learner = pipe.parts[0].config, Adam(pipe.parts, narrow)
+    found: dict[str, Any] = {"gradients": 0.0, "weights": 0.0, "metrics": 0.0, "norm": 0.0, "loads": True}
+    for step, right in enumerate(one_process(layers, modules, tied, steps, narrow, mesh.count("data"))):
         lesson = Lesson(modules)
-        batches = update_of(lesson, step)
-        right = learnt(whole, batches, lesson, mesh, pipe.pieces)
-        got = summed(pipe.learn([own_rows(batch, mesh) for batch in batches], lesson), right, mesh)
-        sum_gradients(state.named, mesh)
-        sum_twins(state.named, pipe.parts[0].config, mesh)
-        found["metrics"] += [distance(got[name], right[name]) for name in right]
-        found["gradients"] = max(found["gradients"], furthest(state.named, alone.named, lambda p: p.grad))
-        found["loads"] &= loads(pipe, whole, mesh)
-        twice = twins(state.named, pipe.parts[0].config, mesh)
-        norm = clip_gradients(state.named.values(), 1.0, mesh, twice=twice)
-        found["norms"].append(distance(norm, clip_gradients(alone.named.values(), 1.0, Mesh())))
-        for each in (alone, state):
-            each.set_rate(RATE)
-            each.update()
-            each.forget_gradients()
-    found["weights"] = furthest(state.named, alone.named, lambda p: p.detach())
-    table = state.named.get("embed_tokens.weight")
-    found["table"] = [] if table is None else [hashlib.sha256(local(table).numpy().tobytes()).hexdigest()]
-    return found
+        own = [own_rows(batch, mesh.index("data"), mesh.count("data")) for batch in update_of(lesson, step)]
+        got = summed(pipe.learn(own, lesson), right.metrics, mesh)
+        sum_gradients(learner.named, mesh)
+        sum_twins(learner.named, config, mesh)
+        gradients = {name: p.grad for name, p in learner.named.items() if p.grad is not None}
+        assert gradients.keys() == {name for name in learner.named if name in right.gradients}
+        loads = {n: t for part in pipe.parts for n, t in part.named_buffers() if n.endswith(".load")}
+        found["loads"] &= all(torch.equal(mesh.sum(t.clone(), "tokens"), right.loads[n]) for n, t in loads.items())
+        most(found, "metrics", furthest(got, right.metrics))
+        if not step:  # later ones are of weights that AdamW has moved apart: it divides small gradients by their size
+            found["gradients"] = furthest(gradients, right.gradients)
+        norm = clip_gradients(learner.named.values(), 1.0, mesh, twice=twins(learner.named, config, mesh))
+        most(found, "norm", distance(norm, right.norm))
+        learner.step()
+        most(found, "weights", furthest(learner.named, right.weights))
+    table = learner.named.get(TABLE)
+    found["table"] = "" if table is None else hashlib.sha256(local(table).numpy().tobytes()).hexdigest()
+    return found | {"layers": [layer.layer for part in pipe.parts for layer in part.layers]}
 
 
-def one_and_many(config: ModelConfig, mesh: Mesh) -> tuple[Whole, Pipelined]:
-    """The model in one piece, and this process's parts of it, with the same weights."""
+class Adam:
+    """AdamW over the parts of a model; `narrow`: over the masters of bfloat16 weights."""
+
+    def __init__(self, parts: Sequence[Transformer], narrow: bool) -> None:
+        self.masters = [Masters(part, torch.bfloat16 if narrow else torch.float32) for part in parts]
+        self.named: dict[str, Tensor] = {name: p for masters in self.masters for name, p in masters.named.items()}
+        self.optimiser = torch.optim.AdamW(self.named.values(), lr=RATE, weight_decay=0.1, foreach=False)
+
+    def step(self) -> None:
+        """Change the weights, and forget the gradients."""
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        for masters in self.masters:
+            masters.publish()
+
+
+def pipelined(config: ModelConfig, mesh: Mesh) -> Pipelined:
+    """This process's parts of the model, with the weights that the whole has."""
     with torch.device("meta"):
         parts = own_parts(config, mesh.settings, mesh.index("pipeline"))
     pipe = Pipelined(parts, mesh, balance=BALANCE)
-    weight = partial(initial_weight, layers=config.num_hidden_layers, seed=1)
     for module in pipe.modules:
         place(module, mesh)
     for part in parts:
-        fill(part.train(), weight)
-    whole = Transformer(config).train()
-    fill(whole, weight)
-    return Whole(whole, balance=BALANCE), pipe
+        fill(part.train(), partial(initial_weight, layers=config.num_hidden_layers, seed=1))
+    return pipe
 
 
-def own_rows(batch: Batch, mesh: Mesh, index: int | None = None) -> Batch:
+def own_rows(batch: Batch, index: int, of: int) -> Batch:
     """A data-parallel process's part of a batch."""
-    share = Share(mesh.index("data") if index is None else index, mesh.count("data")).rows(len(batch) // batch.group)
+    share = Share(index, of).rows(len(batch) // batch.group)
     return batch.part(share.start * batch.group, share.stop * batch.group)
-
-
-def learnt(whole: Whole, batches: list[Batch], lesson: Lesson, mesh: Mesh, pieces: int) -> Metrics:
-    """What one process learns, in the same micro-batches: the padding within them goes through the experts, too."""
-    sums: Metrics = {}
-    for batch in batches:
-        for own in (own_rows(batch, mesh, index) for index in range(mesh.count("data"))):
-            for piece in (piece for piece in own.split(pieces) if len(piece)):
-                add(sums, whole.learn([piece], lesson))
-    return sums
 
 
 def summed(shares: Metrics, names: Metrics, mesh: Mesh) -> Metrics:
     """Metrics of all processes."""
     assert not shares or shares.keys() == names.keys()
-    return {name: mesh.sum(shares.get(name, torch.zeros(())).clone(), "data", "pipeline") for name in sorted(names)}
+    return {name: mesh.sum(shares.get(name, torch.zeros(())).clone(), "tokens", "pipeline") for name in sorted(names)}
+
+
+def most(found: dict[str, Any], name: str, value: float) -> None:
+    """Keep the largest."""
+    found[name] = max(found[name], value)
+
+
+def furthest(own: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> float:
+    """The largest distance of a process's tensors (or its shards) from the whole ones of the same names."""
+    return max(distance(local(t), own_shard(right[name], t)) for name, t in own.items())
 
 
 def distance(a: Tensor, b: Tensor) -> float:
@@ -171,39 +218,19 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm().clamp(min=1e-12))
 
 
-def furthest(own: Mapping[str, Tensor], right: Mapping[str, Tensor], what: Callable[[Tensor], Tensor | None]) -> float:
-    """The largest distance of `what` of a process's parameters from that of the whole model's; none must be missing."""
-    most = 0.0
-    for name, p in right.items():
-        if name in own:
-            a, b = what(own[name]), what(p)
-            assert (a is None) == (b is None), f"{name} has no gradient, or should have none"
-            most = max(most, distance(local(a), own_shard(b, own[name]))) if a is not None and b is not None else most
-    return most
-
-
-def loads(pipe: Pipelined, whole: Whole, mesh: Mesh) -> bool:
-    """Whether the experts of every own layer saw as many tokens as in the whole model."""
-    right = dict(whole.model.named_buffers())
-    own = {name: t for part in pipe.parts for name, t in part.named_buffers() if name.endswith(".load")}
-    return all(torch.equal(mesh.sum(t.clone(), "data"), right[name]) and t.sum() > 0 for name, t in own.items())
-
-
-def many_shapes(size: int) -> Any:
-    """Stages that are alive after batches of many shapes, and whether the first shape still gives the same."""
-    with joined(ParallelSettings(processes=size, pipeline=size, schedule="dualpipe-v"), CPU, timeout=60) as mesh:
-        _, pipe = one_and_many(toy(4, 1, False), mesh)
-        lesson, results = Lesson(1), []
-        for length in (16, 24, 32, 48, 64, 96, 16):
-            batch = batch_of(lesson, 8, length, 0)
-            batch.totals, batch.total_rows = batch.counts, 8
-            pipe.learn([batch], lesson)
-            results.append([p.grad.clone() for part in pipe.parts for p in part.parameters()])
-            for part in pipe.parts:
-                part.zero_grad()
-        gc.collect()
-        alive = sum(isinstance(o, PipelineStage) for o in gc.get_objects())
-        return [alive, all(torch.equal(a, b) for a, b in zip(results[0], results[-1], strict=True))]
+def many_shapes(mesh: Mesh, lengths: list[int]) -> list[Any]:
+    """Stages that are alive after batches of many shapes, and whether the last still gives the same as the first, its like."""
+    pipe, lesson, results = pipelined(toy(4, 1, False), mesh), Lesson(1), []
+    for length in lengths:
+        batch = batch_of(lesson, 8, length, 0)
+        batch.totals, batch.total_rows = batch.counts, 8
+        pipe.learn([batch], lesson)
+        results.append([p.grad.clone() for part in pipe.parts for p in part.parameters() if p.grad is not None])
+        for part in pipe.parts:
+            part.zero_grad()
+    gc.collect()
+    alive = sum(isinstance(o, PipelineStage) for o in gc.get_objects())
+    return [alive, all(torch.equal(a, b) for a, b in zip(results[0], results[-1], strict=True))]
 
 
 def failing(schedule: str, stays: float, timeout: float) -> Any:
@@ -211,7 +238,7 @@ def failing(schedule: str, stays: float, timeout: float) -> Any:
     began, said = time.monotonic(), ""
     try:
         with joined(ParallelSettings(processes=2, pipeline=2, schedule=schedule), CPU, timeout=timeout) as mesh:
-            _, pipe = one_and_many(toy(4, 1, True), mesh)
+            pipe = pipelined(toy(4, 1, True), mesh)
             lesson = Lesson(1, fails_at=3)
             began = time.monotonic()
             try:

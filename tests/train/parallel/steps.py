@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -133,7 +134,8 @@ def train(name: str, mesh: Mesh, *, steps: int = 3, segments: bool = False, micr
 def learn(root: Root, batch: Batch, share: Share, micro: int) -> Tensor:
     """Forward and backward of a process's rows; as many pieces on every process."""
     rows = share.rows(len(batch))
-    pieces = -(-(-(-len(batch) // share.of)) // micro)
+    most = math.ceil(len(batch) / share.of)
+    pieces = math.ceil(most / micro)
     own = replace(batch.part(rows.start, rows.stop), totals=batch.counts)
     for moe in root.model.moe_layers():
         moe.balance_weight = ALPHA / len(batch)

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firesteel.compute.mesh import Mesh
-from firesteel.train.parallel.place import whole_weights
+from firesteel.core.config import ParallelSettings
+from firesteel.core.errors import RecipeError
+from firesteel.model.lora import LoRA, attach
+from firesteel.model.transformer import Transformer
+from firesteel.train.parallel.context import own_places
+from firesteel.train.parallel.place import place, whole_weights
 from tests.train.parallel.harness import launch
-from tests.train.parallel.steps import built, digest
+from tests.train.parallel.steps import Root, built, config, digest
 
 SEGMENTS = {"segments": True}
 STEPS: dict[int, dict[str, dict[str, Any]]] = {
@@ -86,3 +94,30 @@ def test_layers_compute_in_bfloat16_over_float32_shards_and_route_in_float32(
         assert routers == {"torch.float32"} and others == {"torch.bfloat16"}, process["seen"]
         assert process["kinds"] == ["torch.float32"]
         assert 0 < abs(process["narrow"] - process["exact"]) < 0.02 * process["exact"]
+
+
+@given(st.integers(0, 200), st.integers(1, 8))
+def test_every_place_of_a_sequence_is_somebodys_and_attention_is_shared_evenly(T: int, count: int) -> None:
+    places = [own_places(T, count, index).tolist() for index in range(count)]
+    assert sorted(place for own in places for place in own) == list(range(T))
+    assert all(own == sorted(own) for own in places)
+    keys = [sum(place + 1 for place in own) for own in places]  # that the queries attend to
+    assert max(keys) - min(keys) <= 3 * T
+
+
+@pytest.mark.parametrize(
+    ("axes", "adapters", "what"),
+    [
+        ({"processes": 3, "tensor": 3}, False, "parallel.tensor does not fit"),
+        ({"processes": 3, "expert": 3}, False, "experts cannot be shared out"),
+        ({"processes": 2, "expert": 2}, True, "adapters of experts"),
+    ],
+)
+def test_a_mesh_that_does_not_fit_is_refused(axes: dict[str, int], adapters: bool, what: str) -> None:
+    mesh = Mesh(ParallelSettings(**axes))
+    with torch.device("meta"):
+        model = Transformer(config("mla"))
+    if adapters:
+        attach(model, LoRA(rank=2))
+    with pytest.raises(RecipeError, match=what):
+        place(Root(model, mesh), mesh)
