@@ -18,7 +18,7 @@ from firesteel.serve.sequence import Completion, Sampling
 @torch.inference_mode()
 def plain_sample(model: Transformer, prompt: list[int], sampling: Sampling) -> Completion:
     """Continue a prompt exactly as the engine must."""
-    device = model.embed_tokens.weight.device
+    device = model.device
     ids: list[int] = []
     logprobs: list[float] = []
     for position in range(sampling.max_new_tokens):

@@ -23,10 +23,9 @@ class Runner:
     """Model, cache and the decode batch. `rows[i]` is the sequence in row i."""
 
     def __init__(self, model: Transformer, *, max_sequences: int, num_blocks: int, block_size: int) -> None:
-        weight = model.embed_tokens.weight
-        self.model, self.device = model, weight.device
+        self.model, self.device = model, model.device
         self.cache = PagedCache(
-            model.config, num_blocks=num_blocks, block_size=block_size, device=weight.device, dtype=weight.dtype
+            model.config, num_blocks=num_blocks, block_size=block_size, device=model.device, dtype=model.dtype
         )
         self.rows: list[Sequence] = []
         widest = min(num_blocks, -(-model.config.max_position_embeddings // block_size))

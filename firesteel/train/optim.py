@@ -27,7 +27,7 @@ def parameter_groups(named: Iterable[tuple[str, Tensor]]) -> dict[str, dict[str,
     return groups
 
 
-def _alike(group):
+def _alike(group: dict[str, Any]) -> list[dict[str, Any]]:
     """One group of plain weights, and one of sharded ones: torch's fused kernels take lists of one kind."""
     kinds = {sharded: [p for p in group["params"] if isinstance(p, DTensor) == sharded] for sharded in (False, True)}
     return [group | {"params": members} for members in kinds.values() if members]

@@ -21,9 +21,9 @@ LIMIT = 200.0  # seconds for one run
 
 
 def start(
-    out: Path, *changes: str, only: str = "pretrain", by: tuple[str, ...] = ("-m", "firesteel")
+    out: Path, *changes: str, span: str = "--only", by: tuple[str, ...] = ("-m", "firesteel")
 ) -> subprocess.Popen[str]:
-    command = [sys.executable, *by, "run", str(ROOT / "recipes" / "toy.toml"), "--out", str(out), "--only", only]
+    command = [sys.executable, *by, "run", str(ROOT / "recipes" / "toy.toml"), "--out", str(out), span, "pretrain"]
     sets = [word for change in (*SHORT, *changes) for word in ("--set", change)]
     env = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     env |= {"OMP_WAIT_POLICY": "PASSIVE", "TERM": "dumb"}
@@ -66,7 +66,9 @@ def after(out: Path, steps: int, process: subprocess.Popen[str]) -> None:
 def python_workers(process: subprocess.Popen[str]) -> list[int]:
     """Ids of the processes that train."""
     return [
-        pid for pid in family(process.pid) if b"firesteel.stages.worker\0/" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid
+        for pid in family(process.pid)
+        if b"-m\0firesteel.stages.worker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
 
 
@@ -74,8 +76,7 @@ def python_workers(process: subprocess.Popen[str]) -> list[int]:
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tokens to learn from, and the run of one process that others are compared with."""
     out = tmp_path_factory.mktemp("alone")
-    for stage in ("data", "tokenizer", "tokens", "pretrain"):
-        finish(start(out, only=stage))
+    finish(start(out, span="--to"))
     return out
 
 

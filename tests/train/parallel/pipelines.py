@@ -34,7 +34,7 @@ from firesteel.train.parallel.place import fill, place
 from firesteel.train.parallel.shard import local, own_shard
 from firesteel.train.precision import Masters
 
-CPU, VOCABULARY, PIECES, BALANCE, RATE = torch.device("cpu"), 61, 8, 0.02, 2e-3
+CPU, VOCABULARY, BALANCE, RATE = torch.device("cpu"), 61, 0.02, 2e-3
 TOY = ModelSettings(
     hidden_size=32, num_attention_heads=2, q_lora_rank=16, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=8,
     v_head_dim=16, intermediate_size=48, moe_intermediate_size=16, n_routed_experts=4,
@@ -102,7 +102,9 @@ class Moment:
 
 
 @cache
-def one_process(layers: int, modules: int, tied: bool, steps: int, narrow: bool, data: int) -> list[Moment]:
+def one_process(
+    layers: int, modules: int, tied: bool, steps: int, narrow: bool, data: int, pieces: int
+) -> list[Moment]:
     """Some updates in the micro-batches of `data` pipelines: the padding within those goes through the experts, too."""
     model = Transformer(toy(layers, modules, tied)).train()
     fill(model, partial(initial_weight, layers=layers, seed=1))
@@ -112,7 +114,7 @@ def one_process(layers: int, modules: int, tied: bool, steps: int, narrow: bool,
         lesson, metrics = Lesson(modules), Metrics()
         for batch in update_of(lesson, step):
             for own in (own_rows(batch, index, data) for index in range(data)):
-                for piece in (piece for piece in own.split(PIECES) if len(piece)):
+                for piece in (piece for piece in own.split(pieces) if len(piece)):
                     add(metrics, whole.learn([piece], lesson))
         gradients = {name: p.grad.clone() for name, p in learner.named.items() if p.grad is not None}
         loads = {name: t.clone() for name, t in model.named_buffers() if name.endswith(".load")}
@@ -129,7 +131,8 @@ def check(processes: int, cases: list[dict[str, Any]], lengths: list[int]) -> An
     with joined(ParallelSettings(processes=processes), CPU, timeout=100) as base:
 
         def mesh_of(axes: dict[str, Any]) -> Mesh:
-            return meshed(ParallelSettings(processes=processes, microbatches=PIECES, **axes), base.rank, CPU)
+            few = 2 * axes["pipeline"]
+            return meshed(ParallelSettings(processes=processes, microbatches=few, **axes), base.rank, CPU)
 
         found = [compared(mesh_of(case.pop("axes")), **case) for case in cases]
         many = {"pipeline": processes, "schedule": "dualpipe-v"}
@@ -141,7 +144,7 @@ def compared(mesh: Mesh, layers: int, modules: int, tied: bool, steps: int = 1, 
     pipe = pipelined(toy(layers, modules, tied), mesh)
     config, learner = pipe.parts[0].config, Adam(pipe.parts, narrow)
     found: dict[str, Any] = {"gradients": 0.0, "weights": 0.0, "metrics": 0.0, "norm": 0.0, "loads": True}
-    for step, right in enumerate(one_process(layers, modules, tied, steps, narrow, mesh.count("data"))):
+    for step, right in enumerate(one_process(layers, modules, tied, steps, narrow, mesh.count("data"), pipe.pieces)):
         lesson = Lesson(modules)
         own = [own_rows(batch, mesh.index("data"), mesh.count("data")) for batch in update_of(lesson, step)]
         got = summed(pipe.learn(own, lesson), right.metrics, mesh)
@@ -234,18 +237,17 @@ def many_shapes(mesh: Mesh, lengths: list[int]) -> list[Any]:
 
 
 def failing(schedule: str, stays: float, timeout: float) -> Any:
-    """What each process hears when a loss fails on one of two, which then `stays` seconds; and after how many seconds."""
-    began, said = time.monotonic(), ""
+    """What each process hears when a loss fails on one of two, which then `stays` seconds; and when it did."""
+    said, when = "", 0.0
     try:
-        with joined(ParallelSettings(processes=2, pipeline=2, schedule=schedule), CPU, timeout=timeout) as mesh:
-            pipe = pipelined(toy(4, 1, True), mesh)
-            lesson = Lesson(1, fails_at=3)
-            began = time.monotonic()
+        with joined(ParallelSettings(processes=2), CPU, timeout=timeout) as base:
+            axes = ParallelSettings(processes=2, pipeline=2, schedule=schedule)  # type: ignore[arg-type]
+            pipe, lesson = pipelined(toy(4, 1, True), meshed(axes, base.rank, CPU)), Lesson(1, fails_at=3)
             try:
                 pipe.learn(update_of(lesson, 0), lesson)
-            except FiresteelError:
-                time.sleep(stays)
-                raise
-    except (FiresteelError, RuntimeError) as error:
-        said = f"{type(error).__name__}: {error}"
-    return [said, time.monotonic() - began]
+            except (FiresteelError, RuntimeError) as error:
+                said, when = f"{type(error).__name__}: {error}", time.time()
+                time.sleep(stays if isinstance(error, FiresteelError) else 0)
+    except RuntimeError as error:
+        said = said or str(error)
+    return [said, when]

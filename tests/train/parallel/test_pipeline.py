@@ -46,9 +46,9 @@ FOUR = {
     "interleaved": {"axes": {"pipeline": 4, "schedule": "interleaved"}, **DEEP},
     "dualpipe-v": {"axes": {"pipeline": 4, "schedule": "dualpipe-v"}, **DEEP},
     "zero-bubble, zero": {"axes": {"pipeline": 4, "schedule": "zero-bubble", "zero": 3}, **DEEP},
-    "replicas": {"axes": {"pipeline": 2, "schedule": "zero-bubble"}, **TIED, "steps": 2},
-    "experts": {"axes": {"pipeline": 2, "expert": 2, "schedule": "1f1b"}, **TIED, "steps": 2},
-    "experts, zero": {"axes": {"pipeline": 2, "expert": 2, "zero": 2, "schedule": "interleaved"}, **TIED, "steps": 2},
+    "replicas": {"axes": {"pipeline": 2, "schedule": "zero-bubble"}, **TIED},
+    "experts": {"axes": {"pipeline": 2, "expert": 2, "schedule": "1f1b"}, **TIED},
+    "experts, zero": {"axes": {"pipeline": 2, "expert": 2, "zero": 2, "schedule": "interleaved"}, **TIED},
     "tensor": {"axes": {"pipeline": 2, "tensor": 2, "schedule": "dualpipe-v"}, **TIED},
     "context": {"axes": {"pipeline": 2, "context": 2, "schedule": "1f1b"}, **TIED},
 }
@@ -98,19 +98,19 @@ def test_schedules_of_old_shapes_are_let_go(two: list[Any]) -> None:
         assert same and alive <= 2 * KEPT
 
 
-@pytest.mark.parametrize(("schedule", "stays"), [("dualpipe-v", 0.0), ("1f1b", 12.0)])
-def test_nobody_waits_for_a_process_whose_loss_failed(tmp_path: Path, schedule: str, stays: float) -> None:
+@pytest.mark.parametrize(("schedule", "stays", "timeout"), [("dualpipe-v", 0.0, 100.0), ("1f1b", 8.0, 2.0)])
+def test_nobody_waits_for_a_process_whose_loss_failed(
+    tmp_path: Path, schedule: str, stays: float, timeout: float
+) -> None:
     """When it ends, the others notice at once; while it lingers, they wait no longer than the group's timeout."""
-    timeout = 3.0 if stays else 100.0
-    (said, _), (heard, seconds) = sorted(
-        launch(2, f"{PROGRAMS}:failing", schedule, stays, timeout, folder=tmp_path), key=lambda answer: answer[0]
-    )
+    answers = launch(2, f"{PROGRAMS}:failing", schedule, stays, timeout, folder=tmp_path)
+    (said, failed), (heard, noticed) = sorted(answers)
     assert said.startswith("FiresteelError: this loss cannot be computed")
-    assert heard.startswith("RuntimeError") and seconds < (stays or timeout)
+    assert heard.startswith("RuntimeError") and noticed - failed < (stays or 5.0)
 
 
-@given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 2), st.booleans())
-@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 16), st.integers(1, 16), st.integers(0, 2), st.booleans())
+@settings(max_examples=60, deadline=None)
 def test_every_layer_is_in_one_stage_and_no_stage_is_empty(layers: int, stages: int, modules: int, tied: bool) -> None:
     config = toy(layers, modules, tied)
     if layers < stages:
