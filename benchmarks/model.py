@@ -31,7 +31,8 @@ from firesteel.compute.device import environment, keep_freed_memory
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model, save_model
-from firesteel.train.losses import next_token_loss
+from firesteel.train.batch import Batch
+from firesteel.train.losses import NextToken
 
 BATCH, LENGTH, VOCABULARY = 4, 512, 8192
 SQUARE = 2048  # of the large product
@@ -147,13 +148,15 @@ def _serve(side: str, folder: str, dtype: torch.dtype) -> None:
 def _ours(folder: str, dtype: torch.dtype) -> tuple[Callable[[], float], str]:
     keep_freed_memory()
     model, tokens = load_model(folder, dtype=dtype).train(), _tokens()
-    learn = torch.ones_like(tokens, dtype=torch.bool)
+    learn, next_token = torch.ones_like(tokens, dtype=torch.bool), NextToken()
+    batch = Batch(tokens, learn, next_token.counts(learn, None))
+    batch.totals = batch.counts
 
     def step() -> float:
-        loss, parts = next_token_loss(model, tokens, learn, 0.0, 0.0)
+        loss, parts = next_token(model, model(tokens), batch)
         loss.backward()
         model.zero_grad(set_to_none=True)
-        return parts["loss"]
+        return float(parts["loss"])
 
     return step, ""
 

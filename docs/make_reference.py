@@ -31,7 +31,7 @@ def kind(annotation: Any) -> str:
     """A type as a reader of TOML knows it."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
-        return " or ".join(f'"{part}"' for part in parts)
+        return " or ".join(toml(part) for part in parts)
     if origin is tuple:
         return f"list of {kind(parts[0])}"
     if origin is dict:

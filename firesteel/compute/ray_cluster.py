@@ -25,6 +25,7 @@ class RayCluster:
         except ImportError as e:
             hint = "pip install 'firesteel[cluster]'"
             raise MachineError("machine.cluster needs Ray", value=address, why=str(e), hint=hint) from e
+        self.address = address
         self._ray, self._mine = ray, not ray.is_initialized()
         if self._mine:
             try:

@@ -228,6 +228,8 @@ class Training:
         self.watch.rewind(facts["watch"])
         self.left_out += failed + 1 - int(facts["step"])
         self._restore(facts | {"watch": self.watch.state(), "left_out": self.left_out})
+        for moe in (layer for part in self.learner.parts for layer in part.moe_layers()):
+            moe.load.zero_()  # of the step that is undone
 
     def _sum(self, values: Tensor, *axes: str) -> Tensor:
         """Numbers of the host added up over processes, on the device that they talk through."""

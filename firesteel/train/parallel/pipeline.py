@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -62,11 +63,11 @@ class Pass:
     objective: Objective
     shares: Metrics = field(default_factory=dict)  # of metrics; only where the last stage is
 
-    @property
+    @cached_property
     def wire(self) -> tuple[int, int]:
         """R and W: every piece fits."""
         rows, widths = zip(*(piece.tokens.shape for piece in self.pieces), strict=True)
-        return max(rows), _round_up(max(widths))
+        return max(rows), round_up(max(widths))
 
 
 class Part(nn.Module):
@@ -86,8 +87,7 @@ class Part(nn.Module):
                 return self._loss(hidden, piece, empty, through)
         R, W = through.wire
         short = (0, 0, 0, W - width, 0, R - rows)
-        out = (F.pad(hidden, short) if any(short) else hidden).to(self.dtype)
-        return out if out.requires_grad else out.detach().requires_grad_()  # all frozen so far: backward ends here
+        return (F.pad(hidden, short) if any(short) else hidden).to(self.dtype)
 
     def _loss(self, hidden: Tensor, piece: Batch, empty: bool, through: Pass) -> Tensor:
         loss, metrics = through.objective.loss(self.model, hidden, piece)
@@ -103,14 +103,17 @@ class _Stage(PipelineStage):
 
 
 class Pipelined:
-    """A learner (train/learner.py) that has some of the stages; the rest are on the other processes of the pipeline."""
+    """A learner (train/learner.py) that has some of the stages; the rest are on the other processes of the pipeline.
+
+    `dtype`: what the layers' weights are when they compute, if that is not what they are now.
+    """
 
     def __init__(
         self, parts: Sequence[Transformer], mesh: Mesh, *, balance: float = 0.0, dtype: torch.dtype | None = None
     ) -> None:
         self.parts, self.mesh, self.balance = tuple(parts), mesh, balance
-        weights = torch.empty(0, dtype=parts[0].dtype, device=parts[0].device)
-        self.dtype = dtype or product_dtype(weights)  # of states on the wire
+        weights = torch.empty(0, dtype=dtype or parts[0].dtype, device=mesh.device)
+        self.dtype = product_dtype(weights)  # of states on the wire, which are the layers' own: nothing is rounded
         self.modules = tuple(Part(part, self.dtype) for part in parts)
         self.schedule, self.pieces = mesh.settings.schedule, micro_batches(mesh.settings)
         self._schedules: OrderedDict[tuple[int, int], Any] = OrderedDict()
@@ -252,7 +255,7 @@ def _nothing_left() -> Callable[[], None]:
     return lambda: None
 
 
-def _round_up(width: int) -> int:
+def round_up(width: int) -> int:
     """To one of 16, 24, 32, 48, 64, 96, ..., so that batches of many widths need few schedules."""
-    step = max(8, 1 << max(width - 1, 0).bit_length() - 2)
-    return -(-width // step) * step
+    step = max(8, 2 ** ((width - 1).bit_length() - 2) if width > 1 else 0)
+    return max(16, -(-width // step) * step)

@@ -5,8 +5,9 @@ A stage is a run of layers. Policy only: plain Python, no tensors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from firesteel.compute.count import Shape, parameters
 from firesteel.core.config import ParallelSettings
@@ -62,48 +63,46 @@ def layers_of_stages(config: ModelConfig, stages: int) -> list[range]:
     The embedding weighs in the first stage, head and multi-token prediction in the last. Raises RecipeError for fewer layers
     than stages.
     """
-    count = config.num_hidden_layers
-    if count < stages:
+    if config.num_hidden_layers < stages:
         raise RecipeError(
-            "the model has too few layers for this pipeline", value=f"{count} layers, {stages} stages",
-            why="each stage needs a layer, and every schedule but 1f1b has two stages on each process",
+            "the model has too few layers for this pipeline", value=f"{config.num_hidden_layers} layers, {stages} stages",
+            why="each stage needs a layer; interleaved and dualpipe-v have two stages on each process",
             hint="lower parallel.pipeline, take parallel.schedule = \"1f1b\", or raise model.num_hidden_layers",
         )  # fmt: skip
-    sums = [0.0, *accumulate(layer_costs(config))]
-    ends = _end_costs(config)
+    return cut(layer_costs(config), stages)
 
-    def cost(stage: int, start: int, stop: int) -> float:
-        return sums[stop] - sums[start] + (stage == 0) * ends[0] + (stage == stages - 1) * ends[1]
 
-    # best[n]: slowest stage, sum of squares (which evens out the others), and the cuts, of the first n layers
-    best: dict[int, tuple[float, float, tuple[int, ...]]] = {}
-    best |= {n: (cost(0, 0, n), cost(0, 0, n) ** 2, (0, n)) for n in range(1, count - stages + 2)}
-    for stage in range(1, stages):
+def cut(costs: Sequence[float], stages: int) -> list[range]:
+    """Runs of layers whose largest sum of costs is as small as can be; the others are rather even."""
+    count, sums = len(costs), [0.0, *accumulate(costs)]
+    best: dict[int, tuple[float, float, tuple[int, ...]]] = {
+        0: (0.0, 0.0, (0,))
+    }  # of the first n layers: largest, squares, cuts
+    for stage in range(1, stages + 1):
         best = {
             n: min(
-                (max(best[k][0], cost(stage, k, n)), best[k][1] + cost(stage, k, n) ** 2, (*best[k][2], n))
-                for k in best
+                (max(largest, sums[n] - sums[k]), squares + (sums[n] - sums[k]) ** 2, (*cuts, n))
+                for k, (largest, squares, cuts) in best.items()
                 if k < n
             )
-            for n in range(stage + 1, count - stages + stage + 2)
+            for n in range(stage, count - stages + stage + 1)
         }
-    cuts = best[count][2]
-    return [range(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [range(a, b) for a, b in pairwise(best[count][2])]
 
 
 def layer_costs(config: ModelConfig) -> list[float]:
-    """What each layer costs a token, in elements of the matrices that it meets."""
-    shape = replace(Shape.of(vars(config)), num_hidden_layers=1, num_nextn_predict_layers=0)
-    head = config.vocab_size * config.hidden_size
-    dense, moe = (parameters(replace(shape, first_k_dense_replace=k)).matrices - head for k in (1, 0))
-    return [float(moe if config.is_moe(i) else dense) for i in range(config.num_hidden_layers)]
+    """What each layer costs a token, in elements of the matrices that it meets.
 
-
-def _end_costs(config: ModelConfig) -> tuple[float, float]:
-    """In the same unit: the embedding of the first stage; head, multi-token prediction and its embedding in the last."""
-    table = config.vocab_size * config.hidden_size
-    further = parameters(Shape.of(vars(config))).mtp_matrices
-    return TABLE * table, table + further + TABLE * table * (further > 0)
+    The first is with the embedding, the last with the head, multi-token prediction and its embedding.
+    """
+    shape = Shape.of(vars(config))
+    one, table = replace(shape, num_hidden_layers=1, num_nextn_predict_layers=0), config.vocab_size * config.hidden_size
+    dense, moe = (parameters(replace(one, first_k_dense_replace=k)).matrices - table for k in (1, 0))
+    costs = [float(moe if config.is_moe(i) else dense) for i in range(config.num_hidden_layers)]
+    further = parameters(shape).mtp_matrices
+    costs[0] += TABLE * table
+    costs[-1] += table + further + TABLE * table * (further > 0)
+    return costs
 
 
 def micro_batches(settings: ParallelSettings) -> int:

@@ -81,13 +81,36 @@ def update_of(lesson: Lesson, step: int) -> list[Batch]:
     """An update of three batches of unlike shapes: one with rows in pairs, one with fewer rows than micro-batches."""
     plain = Lesson(0)
     batches = [
-        batch_of(lesson, 17, 12, step),
-        batch_of(lesson, 18, 9 + 5 * step, step + 50, ragged=True, group=2),
         batch_of(plain, 3, 20, step + 100, weight=0.4, name="replay_", objective=plain),
+        batch_of(lesson, 18, 9 + 5 * step, step + 50, ragged=True, group=2),
+        batch_of(lesson, 17, 12, step),
     ]
     for batch in batches:
         batch.totals, batch.total_rows = batch.counts, len(batch)
     return batches
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, and how it learns."""
+
+    layers: int
+    modules: int
+    tied: bool
+    steps: int = 1
+    narrow: bool = False  # bfloat16 weights with float32 masters
+    frozen: bool = False  # only the last two layers and what follows them learn
+
+    @property
+    def config(self) -> ModelConfig:
+        """MLA, a dense layer, then mixtures of experts."""
+        return toy(self.layers, self.modules, self.tied)
+
+    def freeze(self, *parts: Transformer) -> None:
+        """See `frozen`."""
+        early = tuple(f"layers.{i}." for i in range(self.layers - 2))
+        for name, p in (item for part in parts if self.frozen for item in part.named_parameters()):
+            p.requires_grad = name != TABLE and not name.startswith(early)
 
 
 @dataclass
@@ -102,16 +125,14 @@ class Moment:
 
 
 @cache
-def one_process(
-    layers: int, modules: int, tied: bool, steps: int, narrow: bool, data: int, pieces: int
-) -> list[Moment]:
+def one_process(case: Case, data: int, pieces: int) -> list[Moment]:
     """Some updates in the micro-batches of `data` pipelines: the padding within those goes through the experts, too."""
-    model = Transformer(toy(layers, modules, tied)).train()
-    fill(model, partial(initial_weight, layers=layers, seed=1))
-    whole, moments = Whole(model, balance=BALANCE), []
-    learner = Adam(whole.parts, narrow)
-    for step in range(steps):
-        lesson, metrics = Lesson(modules), Metrics()
+    model = Transformer(case.config).train()
+    fill(model, partial(initial_weight, layers=case.layers, seed=1))
+    case.freeze(model)
+    whole, moments, learner = Whole(model, balance=BALANCE), [], Adam((model,), case.narrow)
+    for step in range(case.steps):
+        lesson, metrics = Lesson(case.modules), Metrics()
         for batch in update_of(lesson, step):
             for own in (own_rows(batch, index, data) for index in range(data)):
                 for piece in (piece for piece in own.split(pieces) if len(piece)):
@@ -134,18 +155,19 @@ def check(processes: int, cases: list[dict[str, Any]], lengths: list[int]) -> An
             few = 2 * axes["pipeline"]
             return meshed(ParallelSettings(processes=processes, microbatches=few, **axes), base.rank, CPU)
 
-        found = [compared(mesh_of(case.pop("axes")), **case) for case in cases]
+        found = [compared(mesh_of(case.pop("axes")), Case(**case)) for case in cases]
         many = {"pipeline": processes, "schedule": "dualpipe-v"}
         return {"cases": found, "shapes": many_shapes(mesh_of(many), lengths) if lengths else None}
 
 
-def compared(mesh: Mesh, layers: int, modules: int, tied: bool, steps: int = 1, narrow: bool = False) -> dict[str, Any]:
+def compared(mesh: Mesh, case: Case) -> dict[str, Any]:
     """Relative distances of gradients, norms, weights and metrics; whether experts saw as many; the bits of the table."""
-    pipe = pipelined(toy(layers, modules, tied), mesh)
-    config, learner = pipe.parts[0].config, Adam(pipe.parts, narrow)
+    pipe = pipelined(case.config, mesh, torch.bfloat16 if case.narrow else None)
+    case.freeze(*pipe.parts)
+    config, learner = pipe.parts[0].config, Adam(pipe.parts, case.narrow)
     found: dict[str, Any] = {"gradients": 0.0, "weights": 0.0, "metrics": 0.0, "norm": 0.0, "loads": True}
-    for step, right in enumerate(one_process(layers, modules, tied, steps, narrow, mesh.count("data"), pipe.pieces)):
-        lesson = Lesson(modules)
+    for step, right in enumerate(one_process(case, mesh.count("data"), pipe.pieces)):
+        lesson = Lesson(case.modules)
         own = [own_rows(batch, mesh.index("data"), mesh.count("data")) for batch in update_of(lesson, step)]
         got = summed(pipe.learn(own, lesson), right.metrics, mesh)
         sum_gradients(learner.named, mesh)
@@ -182,11 +204,11 @@ class Adam:
             masters.publish()
 
 
-def pipelined(config: ModelConfig, mesh: Mesh) -> Pipelined:
+def pipelined(config: ModelConfig, mesh: Mesh, dtype: torch.dtype | None = None) -> Pipelined:
     """This process's parts of the model, with the weights that the whole has."""
     with torch.device("meta"):
         parts = own_parts(config, mesh.settings, mesh.index("pipeline"))
-    pipe = Pipelined(parts, mesh, balance=BALANCE)
+    pipe = Pipelined(parts, mesh, balance=BALANCE, dtype=dtype)
     for module in pipe.modules:
         place(module, mesh)
     for part in parts:
@@ -213,7 +235,7 @@ def most(found: dict[str, Any], name: str, value: float) -> None:
 
 def furthest(own: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> float:
     """The largest distance of a process's tensors (or its shards) from the whole ones of the same names."""
-    return max(distance(local(t), own_shard(right[name], t)) for name, t in own.items())
+    return max((distance(local(t), own_shard(right[name], t)) for name, t in own.items()), default=0.0)
 
 
 def distance(a: Tensor, b: Tensor) -> float:

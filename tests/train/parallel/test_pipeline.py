@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ from torch.distributed.pipelining._utils import generate_stage_to_rank_mapping
 
 from firesteel.core.config import ParallelSettings
 from firesteel.core.errors import RecipeError
+from firesteel.kernels.linear import product_dtype
 from firesteel.model.moe import MoE
 from firesteel.train.parallel.idle import idle, stand_in
-from firesteel.train.parallel.pipeline import KEPT, own_parts
-from firesteel.train.parallel.stages import ORDERS, layer_costs, layers_of_stages, micro_batches, stage_numbers
+from firesteel.train.parallel.pipeline import KEPT, own_parts, round_up
+from firesteel.train.parallel.stages import ORDERS, cut, layer_costs, layers_of_stages, micro_batches, stage_numbers
 from tests.train.objectives import small
 from tests.train.parallel.harness import launch
 from tests.train.parallel.pipelines import Lesson, batch_of, toy
@@ -24,7 +27,7 @@ from tests.train.parallel.pipelines import Lesson, batch_of, toy
 PROGRAMS = "tests.train.parallel.pipelines"
 EXACT = 1e-5  # relative distance of metrics, norms and the first update's gradients, each tensor by itself
 DRIFT = 1e-4  # of a weight after two steps of AdamW, which magnifies the rounding of small gradients
-NARROW = 0.02  # of gradients where each micro-batch's are rounded to bfloat16 in another order
+NARROW = 0.02  # of all of these where products are rounded to bfloat16
 
 DEEP = {"layers": 8, "modules": 1, "tied": False}
 TIED = {"layers": 4, "modules": 1, "tied": True}
@@ -38,6 +41,13 @@ TWO = {
         "modules": 2,
         "tied": True,
         "steps": 2,
+    },
+    "dualpipe-v, frozen": {
+        "axes": {"schedule": "dualpipe-v"},
+        "layers": 4,
+        "modules": 1,
+        "tied": False,
+        "frozen": True,
     },
     "dualpipe-v, bfloat16": {"axes": {"schedule": "dualpipe-v"}, **TIED, "narrow": True},
 }
@@ -82,14 +92,13 @@ def judge(answers: list[Any], number: int, case: dict[str, Any]) -> None:
     """Every process is right about what it has, every layer is somewhere, and copies of the table have the same bits."""
     own = [answer["cases"][number] for answer in answers]
     assert {layer for found in own for layer in found["layers"]} == set(range(case["layers"]))
+    rough = case.get("narrow") and product_dtype(torch.empty(0, dtype=torch.bfloat16)) == torch.bfloat16
     for found in own:
-        assert found["loads"] or case.get("narrow")
-        assert found["gradients"] < (NARROW if case.get("narrow") else EXACT), found
-        assert max(found["metrics"], found["norm"]) < (NARROW if case.get("narrow") else EXACT), found
-        assert found["weights"] < (NARROW if case.get("narrow") else DRIFT), found
+        assert max(found["gradients"], found["metrics"], found["norm"]) < (NARROW if rough else EXACT), found
+        assert found["weights"] < (NARROW if rough else DRIFT) and (rough or found["loads"]), found
     shards = len(own) // case["axes"].get("pipeline", 2) if case["axes"].get("zero") else 1
     tables = [found["table"] for found in own if found["table"]]
-    assert len(tables) > 0 and len(set(tables)) <= shards
+    assert (tables or case.get("frozen")) and len(set(tables)) <= shards
 
 
 def test_schedules_of_old_shapes_are_let_go(two: list[Any]) -> None:
@@ -122,19 +131,37 @@ def test_every_layer_is_in_one_stage_and_no_stage_is_empty(layers: int, stages: 
     assert all(len(part) for part in parts)
 
 
-def test_the_slowest_stage_is_as_fast_as_can_be() -> None:
-    """Every cut into three, by trying them all: none has a faster slowest stage, embedding and heads counted."""
-    config = toy(9, 1, False)
-    costs, parts = layer_costs(config), layers_of_stages(config, 3)
-    table = config.vocab_size * config.hidden_size
-    ends = [table / 3, 0.0, table + costs[-1] + 2 * config.hidden_size**2 + table + table / 3]
+@given(st.lists(st.integers(1, 40), min_size=4, max_size=9), st.integers(2, 4))
+@settings(max_examples=100, deadline=None)
+def test_the_slowest_stage_is_as_fast_as_can_be(costs: list[int], stages: int) -> None:
+    """Beside every way to cut the layers."""
 
-    def slowest(cuts: list[int]) -> float:
-        return max(sum(costs[a:b]) + end for a, b, end in zip(cuts, cuts[1:], ends, strict=False))
+    def slowest(*places: int) -> int:
+        return max(sum(costs[a:b]) for a, b in pairwise((0, *places, len(costs))))
 
-    every = [slowest([0, a, b, 9]) for a in range(1, 8) for b in range(a + 1, 9)]
-    assert slowest([part.start for part in parts] + [9]) == pytest.approx(min(every))
-    assert len(parts[-1]) < len(parts[1]), "the last stage has the heads as well"
+    best = min(slowest(*places) for places in combinations(range(1, len(costs)), stages - 1))
+    assert slowest(*(part.start for part in cut(costs, stages)[1:])) == best
+
+
+def test_embedding_heads_and_prediction_weigh_in() -> None:
+    """By hand, for a model whose layers are alike but the first."""
+    config = toy(5, 1, False)
+    first, second, *_, last = layer_costs(config)
+    D, table = config.hidden_size, config.vocab_size * config.hidden_size
+    attention = D * 16 + 16 * 2 * 16 + D * (16 + 8) + 16 * 2 * (8 + 16) + 2 * 16 * D  # MLA's five maps
+    expert = 3 * D * config.moe_intermediate_size
+    mixture = attention + D * config.n_routed_experts + (config.n_shared_experts + config.num_experts_per_tok) * expert
+    assert first == pytest.approx(attention + 3 * D * config.intermediate_size + table / 3)
+    assert second == mixture
+    assert last == pytest.approx(mixture + table + (mixture + 2 * D * D + table) + table / 3)
+    lengths = [len(part) for part in layers_of_stages(replace(config, num_hidden_layers=8), 4)]
+    assert lengths[0] == 2 and lengths[-1] == 1
+
+
+def test_widths_on_the_wire_are_few_and_waste_little() -> None:
+    wires = [round_up(width) for width in range(1, 4097)]
+    assert sorted(set(wires)) == [16] + [n for k in range(3, 11) for n in (3 * 2**k, 4 * 2**k)]
+    assert all(width <= wire <= max(16, 1.5 * width) for width, wire in enumerate(wires, start=1))
 
 
 @pytest.mark.parametrize("schedule", ORDERS)
