@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from firesteel.model.weights import load_model, save_model
-from firesteel.train.losses import next_token_loss
+from firesteel.train.batch import Batch
+from firesteel.train.losses import NextToken
+from tests.train.alone import complete
 
 
 @pytest.mark.parametrize("modules", [1, 2, 3])
@@ -30,10 +32,12 @@ def test_a_module_learns_the_token_its_state_predicts(toy_model):
     model = toy_model(num_nextn_predict_layers=2, tie_word_embeddings=False).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(0)
+    objective, everything = NextToken(1.0, 2), torch.ones(8, 16, dtype=torch.bool)
     for _ in range(60):
         start = torch.randint(0, 97, (8, 1), generator=generator)
         tokens = (start + torch.arange(16)) % 97
-        loss, parts = next_token_loss(model, tokens, torch.ones_like(tokens, dtype=torch.bool), 1.0, 0.0)
+        (batch,) = complete([Batch(tokens, everything, objective.counts(everything, None))])
+        loss, parts = objective(model, model(tokens), batch)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()

@@ -11,6 +11,7 @@ from firesteel.model.transformer import Transformer
 from firesteel.serve.engine import Engine
 from firesteel.train.credit import Verdict
 from firesteel.train.grpo import Grpo, Question
+from firesteel.train.learner import Whole
 from firesteel.train.loop import Loop
 
 SETTINGS = GrpoSettings(
@@ -54,7 +55,7 @@ def run(folder, stop_at=None, steps=STEPS):
 
     objective = Grpo(model, Ids(), engine, questions, SETTINGS, seed=3)
     try:
-        Loop("grpo", folder / "work", "k", SETTINGS, steps, 0.0, log).run(model, objective)
+        Loop("grpo", folder / "work", "k", SETTINGS, steps, log).run(Whole(model), objective)
     except KeyboardInterrupt:
         pass
     return model.state_dict(), list(log.records("grpo"))

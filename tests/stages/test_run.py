@@ -13,7 +13,6 @@ from firesteel.stages.conversations import read_conversations
 from firesteel.stages.run import choose, locked, run_recipe
 from firesteel.stages.table import STAGES
 
-
 SHORT = parse_recipe({"name": "x"})
 LONG = parse_recipe({
     "name": "x", "extend": {"factor": 2.0}, "distil": {"teacher": "t"}, "preference": {"sources": ["p.jsonl"]},
