@@ -196,7 +196,7 @@ def plan(
             find_files(source.address)  # a folder that is not there has no size to plan with
     rates = room.rates_of(settings, facts(), machine)
     found = {name: asdict(one) for name, one in room.estimates(settings, rates).items()}
-    verdict = fit(settings, rates)
+    verdict = fit(settings, rates, settings.machine.memory_gb * 2**30)
     if as_json:
         report = {"recipe": settings.model_dump(mode="json"), "model": room.sizes(settings), "machine": asdict(rates)}
         _print_json(
@@ -226,7 +226,7 @@ def run(
 ) -> None:
     """Run a recipe: documents in, a judged model out. Finished stages are skipped; a stopped one goes on.
 
-    Stages: data, tokenizer, tokens, pretrain, sft, grpo, eval, compress, safety, release.
+    Stages: data, tokenizer, tokens, pretrain, [extend], sft, [distil], [preference], grpo, eval, compress, safety, release.
     """
     _before_torch()
     from firesteel.stages import run_recipe

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firesteel.compute.count import Shape
 from firesteel.compute.work import Work
-from firesteel.core import presets
 from firesteel.core.config import ModelSettings, Recipe
 
 CALIBRATION = {
@@ -96,14 +94,7 @@ def shape_in(folder: str) -> Shape | None:
     if not folder or not file.is_file():
         return None
     try:
-        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        own = presets.MEANING[told["model_type"]] | {
-            presets.OTHERWISE.get(key, key): value for key, value in told.items()
-        }
-        known = {key: value for key, value in own.items() if key in ModelSettings.model_fields and value is not None}
-        known |= {"rope_scaling": "none", "rope_scaling_factor": 1.0}  # how positions turn costs nothing
-        if known["attention"] == "mla":  # what latent attention has no use for stands in these files all the same
-            known = {key: value for key, value in known.items() if key not in ("num_key_value_heads", "head_dim")}
-        return Shape.of(ModelSettings(**known).shape(), vocab_size=told["vocab_size"])
-    except (OSError, ValueError, KeyError, TypeError):
+        shape, vocabulary = shape_told(json.loads(file.read_text(encoding="utf-8")))
+        return Shape.of(ModelSettings(**shape).shape(), vocab_size=vocabulary)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # the stage itself says what is wrong with it

@@ -284,9 +284,23 @@ def _from_start(recipe: Recipe) -> Recipe:
     training = {key: getattr(recipe.model, key) for key in recipe.model.model_fields_set}
     try:
         fields = json.loads((Path(recipe.pretrain.start_from) / "config.json").read_text(encoding="utf-8"))
-        found = presets.meaning(fields)
-        shape = {key: value for key, value in found.items() if key in ModelSettings.model_fields and value is not None}
-        tokenizer = recipe.tokenizer.model_copy(update={"vocab_size": int(found["vocab_size"])})
-        return recipe.model_copy(update={"model": ModelSettings(**(shape | training)), "tokenizer": tokenizer})
+        shape, vocabulary = shape_told(fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return recipe  # the stages that read it say what is wrong
+    tokenizer = recipe.tokenizer.model_copy(update={"vocab_size": vocabulary})
+    return recipe.model_copy(update={"model": ModelSettings(**(shape | training)), "tokenizer": tokenizer})
+
+
+def shape_told(fields: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """What the fields of a config.json mean in the keys of [model], and the vocabulary. Raises KeyError, TypeError, ValueError.
+
+    Positions that [model] cannot say are left out: they cost nothing.
+    """
+    told = presets.meaning(fields)
+    known = {key: value for key, value in told.items() if key in ModelSettings.model_fields and value is not None}
+    try:
+        ModelSettings(**known)
+    except ValidationError:
+        known |= {"rope_scaling": "none", "rope_scaling_factor": 1.0}
+        ModelSettings(**known)
+    return known, int(told["vocab_size"])

@@ -44,7 +44,7 @@ def share(value: float) -> str:
 
 # metric -> label and look; what a record lacks is left out
 QUALITY: dict[str, tuple[str, Callable[[float], str]]] = {
-    "loss": ("loss", short), "mtp_loss": ("mtp", short), "mtp_acceptance": ("mtp accepted", share),
+    "loss": ("loss", short), "mtp_loss": ("mtp", short), "mtp_accepted": ("mtp accepted", share),
     "reward": ("reward", short), "accuracy": ("accuracy", share), "length": ("length", short),
     "grad_norm": ("grad norm", short), "lr": ("lr", short),
 }  # fmt: skip

@@ -61,9 +61,12 @@ def settings(name: str) -> Fields:
 def meaning(fields: Fields) -> Fields:
     """The fields of a config.json in the keys of [model], and `vocab_size`. Raises KeyError for a family that is not known."""
     fields = dict(fields)
-    own = dict(MEANING[fields.pop("model_type")])
-    scaling = dict(fields.pop("rope_scaling", {}))
-    if scaling:
-        own["rope_scaling"] = scaling.pop("type", None) or scaling.pop("rope_type")
+    own: Fields = dict(MEANING[fields.pop("model_type")])
+    scaling: Fields = dict(fields.pop("rope_scaling", None) or {})
+    if own["attention"] == "mla":  # what latent attention has no use for stands in these files all the same
+        fields = {key: value for key, value in fields.items() if key not in ("num_key_value_heads", "head_dim")}
+    kind = scaling.pop("type", None) or scaling.pop("rope_type", None)
+    if kind not in (None, "default"):
+        own["rope_scaling"] = kind
         own |= {SCALING.get(key, key): value for key, value in scaling.items() if key not in UNSAID}
     return own | {OTHERWISE.get(key, key): value for key, value in fields.items()}

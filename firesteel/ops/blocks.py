@@ -87,8 +87,9 @@ class Section:
 
 
 STAGE_NAMES = {
-    "data": "理数据", "tokenizer": "分词器", "tokens": "打包", "pretrain": "预训练", "sft": "监督微调",
-    "grpo": "强化学习", "eval": "评测", "compress": "压缩", "safety": "安全", "release": "发布",
+    "data": "理数据", "tokenizer": "分词器", "tokens": "打包", "pretrain": "预训练", "extend": "长上下文",
+    "sft": "监督微调", "distil": "蒸馏", "preference": "偏好学习", "grpo": "强化学习", "eval": "评测",
+    "compress": "压缩", "safety": "安全", "release": "发布",
 }  # fmt: skip
 
 

@@ -176,8 +176,9 @@ class Training:
             for moe, load in zip(layers, loads, strict=True):
                 moe.load.copy_(load)
         shares = [moe.balance(self.loop.balance_speed).tolist() for moe in layers]
-        if self.mesh.count("pipeline") > 1:
-            shares = [layer for own in self.mesh.everyone(shares) for layer in own]
+        if self.mesh.count("pipeline") > 1:  # each stage's layers, from the first of those that have them
+            alike = self.mesh.index("data", "context", "tensor")
+            shares = [layer for same, own in self.mesh.everyone([alike, shares]) if same == 0 for layer in own]
         facts = self.experts.facts(shares)
         if news := self.experts.news():
             self.loop.log.alarm(self.loop.stage, self.done + 1, "experts", news)

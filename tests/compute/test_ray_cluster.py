@@ -19,7 +19,8 @@ from tests.data.flow_texts import hashes, plant, run
 LOCAL = {"node_ip_address": "127.0.0.1", "object_store_memory": 128 << 20}
 # Ray otherwise takes this machine's outer address for its own, even of a cluster on loopback; it reads this when imported
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112; its workers are the only ones that yield to everybody, otherwise
+# its workers would yield to everybody else on a busy machine
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
 

@@ -180,7 +180,7 @@ def own_parts(config: ModelConfig, settings: ParallelSettings, index: int) -> li
     """
     parts = [Transformer(config, layers) for layers in own_layers(config, settings, index)]
     order, twice = ORDERS[settings.schedule], config.tie_word_embeddings or config.num_nextn_predict_layers > 0
-    if order.v and settings.zero and twice:
+    if settings.pipeline > 1 and order.v and settings.zero and twice:
         raise RecipeError(
             "parallel.zero does not go with this schedule", value=f"zero = {settings.zero}, {settings.schedule}",
             why="the first and the last stage share one embedding table, which cannot be sharded for both",

@@ -51,8 +51,10 @@ def stage_numbers(schedule: str, processes: int, index: int) -> tuple[int, ...]:
 def own_layers(config: ModelConfig, settings: ParallelSettings, index: int) -> list[range]:
     """The layers of each stage of process `index` along the pipeline, in ascending order: what a Transformer part has.
 
-    Raises RecipeError where the model has fewer layers than the pipeline has stages.
+    Without a pipeline that is one stage, whatever the schedule. Raises RecipeError for fewer layers than stages.
     """
+    if settings.pipeline == 1:
+        return [range(config.num_hidden_layers)]
     stages = layers_of_stages(config, ORDERS[settings.schedule].each * settings.pipeline)
     return [stages[number] for number in stage_numbers(settings.schedule, settings.pipeline, index)]
 

@@ -1,6 +1,6 @@
 """What the processes of test_pipeline.py run: a pipeline beside the same model in one piece.
 
-Every process has both, so that each compares what it holds. Numbers go back to the test, which judges them.
+The first process has both; each compares what it holds. Numbers go back to the test, which judges them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.pipelining import PipelineStage
 
@@ -147,17 +148,42 @@ def one_process(case: Case, data: int, pieces: int) -> list[Moment]:
     return moments
 
 
-def check(processes: int, cases: list[dict[str, Any]], lengths: list[int]) -> Any:
-    """Everything that this many processes are asked, in one launch: `compared` for each case, `many_shapes` if `lengths`."""
+def check(processes: int, cases: list[dict[str, Any]], lengths: list[int], fails: str) -> Any:
+    """Everything that this many processes are asked, in one launch: starting takes longer than most of it.
+
+    `compared` for each case, `many_shapes` of these lengths, and in the end `failing` in the schedule `fails`.
+    """
     with joined(ParallelSettings(processes=processes), CPU, timeout=100) as base:
 
         def mesh_of(axes: dict[str, Any]) -> Mesh:
             few = 2 * axes["pipeline"]
             return meshed(ParallelSettings(processes=processes, microbatches=few, **axes), base.rank, CPU)
 
-        found = [compared(mesh_of(case.pop("axes")), Case(**case)) for case in cases]
-        many = {"pipeline": processes, "schedule": "dualpipe-v"}
-        return {"cases": found, "shapes": many_shapes(mesh_of(many), lengths) if lengths else None}
+        found = {"cases": [compared(mesh_of(case.pop("axes")), Case(**case)) for case in cases]}
+        if lengths:
+            found["shapes"] = many_shapes(mesh_of({"pipeline": processes, "schedule": "dualpipe-v"}), lengths)
+        if fails:
+            found["failing"] = failing(mesh_of({"pipeline": processes, "schedule": fails}), 0.0)
+        return found
+
+
+def lingering(stays: float, timeout: float) -> Any:
+    """The same for a process that stays `stays` seconds after its loss failed; `timeout` is the group's."""
+    with joined(ParallelSettings(processes=2), CPU, timeout=timeout) as base:
+        axes = ParallelSettings(processes=2, pipeline=2, schedule="1f1b")
+        return failing(meshed(axes, base.rank, CPU), stays)
+
+
+def failing(mesh: Mesh, stays: float) -> list[Any]:
+    """What this process hears when a loss fails on the one with the last stage, and when."""
+    pipe, lesson = pipelined(toy(4, 1, True), mesh), Lesson(1, fails_at=3)
+    try:
+        pipe.learn(update_of(lesson, 0), lesson)
+    except (FiresteelError, RuntimeError) as error:
+        said, when = f"{type(error).__name__}: {error}", time.time()
+        time.sleep(stays if isinstance(error, FiresteelError) else 0)
+        return [said, when]
+    return ["nothing", time.time()]
 
 
 def compared(mesh: Mesh, case: Case) -> dict[str, Any]:
@@ -166,7 +192,9 @@ def compared(mesh: Mesh, case: Case) -> dict[str, Any]:
     case.freeze(*pipe.parts)
     config, learner = pipe.parts[0].config, Adam(pipe.parts, case.narrow)
     found: dict[str, Any] = {"gradients": 0.0, "weights": 0.0, "metrics": 0.0, "norm": 0.0, "loads": True}
-    for step, right in enumerate(one_process(case, mesh.count("data"), pipe.pieces)):
+    right_ones = [one_process(case, mesh.count("data"), pipe.pieces) if mesh.first else None]
+    dist.broadcast_object_list(right_ones)
+    for step, right in enumerate(right_ones[0] or []):
         lesson = Lesson(case.modules)
         own = [own_rows(batch, mesh.index("data"), mesh.count("data")) for batch in update_of(lesson, step)]
         got = summed(pipe.learn(own, lesson), right.metrics, mesh)
@@ -256,20 +284,3 @@ def many_shapes(mesh: Mesh, lengths: list[int]) -> list[Any]:
     gc.collect()
     alive = sum(isinstance(o, PipelineStage) for o in gc.get_objects())
     return [alive, all(torch.equal(a, b) for a, b in zip(results[0], results[-1], strict=True))]
-
-
-def failing(schedule: str, stays: float, timeout: float) -> Any:
-    """What each process hears when a loss fails on one of two, which then `stays` seconds; and when it did."""
-    said, when = "", 0.0
-    try:
-        with joined(ParallelSettings(processes=2), CPU, timeout=timeout) as base:
-            axes = ParallelSettings(processes=2, pipeline=2, schedule=schedule)  # type: ignore[arg-type]
-            pipe, lesson = pipelined(toy(4, 1, True), meshed(axes, base.rank, CPU)), Lesson(1, fails_at=3)
-            try:
-                pipe.learn(update_of(lesson, 0), lesson)
-            except (FiresteelError, RuntimeError) as error:
-                said, when = f"{type(error).__name__}: {error}", time.time()
-                time.sleep(stays if isinstance(error, FiresteelError) else 0)
-    except RuntimeError as error:
-        said = said or str(error)
-    return [said, when]

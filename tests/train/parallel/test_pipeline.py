@@ -31,25 +31,15 @@ NARROW = 0.02  # of all of these where products are rounded to bfloat16
 
 DEEP = {"layers": 8, "modules": 1, "tied": False}
 TIED = {"layers": 4, "modules": 1, "tied": True}
+MTP2 = {"layers": 5, "modules": 2, "tied": True}
+V = {"schedule": "dualpipe-v"}
 TWO = {
     "1f1b": {"axes": {"schedule": "1f1b"}, **TIED, "steps": 2},
     "interleaved": {"axes": {"schedule": "interleaved"}, **TIED, "steps": 2},
-    "zero-bubble, two modules": {"axes": {"schedule": "zero-bubble"}, "layers": 3, "modules": 2, "tied": False},
-    "dualpipe-v, two modules": {
-        "axes": {"schedule": "dualpipe-v"},
-        "layers": 5,
-        "modules": 2,
-        "tied": True,
-        "steps": 2,
-    },
-    "dualpipe-v, frozen": {
-        "axes": {"schedule": "dualpipe-v"},
-        "layers": 4,
-        "modules": 1,
-        "tied": False,
-        "frozen": True,
-    },
-    "dualpipe-v, bfloat16": {"axes": {"schedule": "dualpipe-v"}, **TIED, "narrow": True},
+    "zero-bubble, two modules": {"axes": {"schedule": "zero-bubble"}, **MTP2},
+    "dualpipe-v, two modules": {"axes": V, **MTP2},
+    "dualpipe-v, frozen": {"axes": V, **TIED, "frozen": True},
+    "dualpipe-v, bfloat16": {"axes": V, **TIED, "narrow": True},
 }
 FOUR = {
     "1f1b": {"axes": {"pipeline": 4, "schedule": "1f1b"}, **DEEP},
@@ -68,14 +58,14 @@ FOUR = {
 def two(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What two processes say of every case, and of batches of many lengths."""
     cases = [case | {"axes": {"pipeline": 2} | case["axes"]} for case in TWO.values()]
-    lengths = [16, 24, 32, 48, 64, 96, 16]
-    return launch(2, f"{PROGRAMS}:check", 2, cases, lengths, folder=tmp_path_factory.mktemp("two"))
+    lengths = [16, 24, 32, 48, 64, 16]
+    return launch(2, f"{PROGRAMS}:check", 2, cases, lengths, "dualpipe-v", folder=tmp_path_factory.mktemp("two"))
 
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What four processes say of every case."""
-    return launch(4, f"{PROGRAMS}:check", 4, list(FOUR.values()), [], folder=tmp_path_factory.mktemp("four"))
+    return launch(4, f"{PROGRAMS}:check", 4, list(FOUR.values()), [], "", folder=tmp_path_factory.mktemp("four"))
 
 
 @pytest.mark.parametrize("name", TWO)
@@ -107,15 +97,15 @@ def test_schedules_of_old_shapes_are_let_go(two: list[Any]) -> None:
         assert same and alive <= 2 * KEPT
 
 
-@pytest.mark.parametrize(("schedule", "stays", "timeout"), [("dualpipe-v", 0.0, 100.0), ("1f1b", 8.0, 2.0)])
-def test_nobody_waits_for_a_process_whose_loss_failed(
-    tmp_path: Path, schedule: str, stays: float, timeout: float
-) -> None:
-    """When it ends, the others notice at once; while it lingers, they wait no longer than the group's timeout."""
-    answers = launch(2, f"{PROGRAMS}:failing", schedule, stays, timeout, folder=tmp_path)
-    (said, failed), (heard, noticed) = sorted(answers)
+def test_when_a_process_whose_loss_failed_ends_the_others_notice(two: list[Any]) -> None:
+    (said, failed), (heard, noticed) = sorted(answer["failing"] for answer in two)
     assert said.startswith("FiresteelError: this loss cannot be computed")
-    assert heard.startswith("RuntimeError") and noticed - failed < (stays or 5.0)
+    assert heard.startswith("RuntimeError") and noticed - failed < 10
+
+
+def test_nobody_waits_longer_than_the_timeout_for_a_process_that_lingers(tmp_path: Path) -> None:
+    (said, failed), (heard, noticed) = sorted(launch(2, f"{PROGRAMS}:lingering", 8.0, 2.0, folder=tmp_path))
+    assert said.startswith("FiresteelError") and heard.startswith("RuntimeError") and noticed - failed < 8
 
 
 @given(st.integers(1, 16), st.integers(1, 16), st.integers(0, 2), st.booleans())
@@ -193,6 +183,12 @@ def test_one_table_where_the_ends_meet_and_no_sharding_of_it() -> None:
     with pytest.raises(RecipeError, match="zero"):
         own_parts(toy(4, 1, False), v.model_copy(update={"zero": 2}), 1)
     assert len(own_parts(toy(4, 0, False), v.model_copy(update={"zero": 2}), 1)) == 2, "nothing is shared"
+
+
+@pytest.mark.parametrize("schedule", ORDERS)
+def test_without_a_pipeline_there_is_one_part(schedule: str) -> None:
+    (whole,) = own_parts(toy(4, 1, True), ParallelSettings.model_validate({"schedule": schedule, "zero": 2}), 0)
+    assert whole.first and whole.last and len(whole.layers) == 4
 
 
 def test_passes_of_empty_micro_batches_leave_no_trace() -> None:
