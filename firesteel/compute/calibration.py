@@ -8,7 +8,7 @@ from pathlib import Path
 
 from firesteel.compute.count import Shape
 from firesteel.compute.work import Work
-from firesteel.core.config import ModelSettings, Recipe
+from firesteel.core.config import ModelSettings, Recipe, shape_told
 
 CALIBRATION = {
     # A model's operations against the benchmark's (measure.py): fitted to eight shapes from 0.05 to 19 million parameters

@@ -197,7 +197,7 @@ def _batch(stage: str, recipe: Recipe, rates: Rates) -> Iterator[Changes]:
     """Fewer rows a step."""
     if stage in LESSONS:
         key = ROWS.get(stage, "batch_size")
-        for rows in _halves(getattr(getattr(recipe, stage), key), 1):
+        for rows in _halves(getattr(getattr(recipe, stage), key), recipe.parallel.data):
             yield {f"{stage}.{key}": rows}
 
 

@@ -70,7 +70,10 @@ def estimates(
     """The estimate of every stage that the recipe has (or the one that is named), on a machine with these rates."""
     raw = source_bytes if source_bytes is not None else text_bytes(recipe)
     need = Need(raw, FLOAT // 2 if rates.bf16_flops > rates.fp32_flops else FLOAT, rates.threads)
-    loads = {stage: load(recipe, need) for stage, load in LOADS.items() if only in ("", stage)}
+    left_out = set(LESSONS) - set(recipe.model_stages)
+    loads = {
+        stage: load(recipe, need) for stage, load in LOADS.items() if only in ("", stage) and stage not in left_out
+    }
     price = _price_parted if on_cluster(recipe, rates) else _price
     return {stage: price(stage, load, recipe, rates) for stage, load in loads.items() if load is not None}
 

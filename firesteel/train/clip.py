@@ -35,7 +35,8 @@ def clip_gradients(parameters: Iterable[Tensor], bound: float, mesh: Mesh, *, tw
     norm = mesh.sum(total).sqrt()
     scale = (bound / (norm + 1e-6)).clamp(max=1.0)
     grads = [grad for same in by_copies.values() for grad in same]
-    torch._foreach_mul_(grads, scale)
+    if grads:  # a process may have nothing but frozen weights
+        torch._foreach_mul_(grads, scale)
     return norm
 
 
