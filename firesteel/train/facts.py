@@ -40,9 +40,14 @@ class ExpertWatch:
             return {}
         self._idle = self._idle or [[0] * len(layer) for layer in shares]
         self._idle = [
-            [0 if share > 0 else idle + 1 for share, idle in zip(layer, known, strict=True)]
+            [0 if share > 0 or not any(layer) else idle + 1 for share, idle in zip(layer, known, strict=True)]
             for layer, known in zip(shares, self._idle, strict=True)
         ]
+        shares = [
+            layer for layer in shares if any(layer)
+        ]  # a module that nothing asks for has no tokens, and no dead experts
+        if not shares:
+            return {}
         even = [max(layer) * len(layer) / (sum(layer) or 1.0) for layer in shares]
         load = [round(sum(column) / len(shares), 4) for column in zip(*shares, strict=True)]
         return {"expert_load": load, "expert_load_max": round(max(even), 3), "dead_experts": len(self._now_dead())}

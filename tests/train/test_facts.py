@@ -51,3 +51,13 @@ def test_the_machines_rate_is_the_measured_one_or_none(tmp_path: Path, monkeypat
     rates = asdict(named("laptop-2core")) | {"threads": threads, "fp32_flops": 1e11, "bf16_flops": 2e10}
     cache_file(here, threads).write_text(json.dumps(rates), encoding="utf-8")
     assert known_rate() == pytest.approx(1e11) and known_rate("bfloat16") == pytest.approx(2e10)
+
+
+def test_a_module_that_is_not_asked_for_has_no_dead_experts() -> None:
+    """Multi-token prediction without a weight: its experts get no tokens, and nobody misses them."""
+    watch = ExpertWatch(patience=2)
+    for _ in range(5):
+        facts = watch.facts([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    assert facts["dead_experts"] == 1 and facts["expert_load"] == [0.5, 0.5, 0.0]
+    assert watch.news() == "no token has chosen expert 2 of layer 0 for 2 steps"
+    assert watch.facts([[0.0, 0.0, 0.0]] * 2) == {}
