@@ -100,11 +100,11 @@ Plan = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], action="append")
-    parser.add_argument("--model", choices=sorted(SHAPES), action="append")
+    parser.add_argument("--model", choices=[*sorted(SHAPES), "quickstart"], action="append")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--peer-python", default=sys.executable, help="the interpreter that has the peers")
-    parser.add_argument("--overhead", action="store_true", help="only our loop's overhead")
+    parser.add_argument("--overhead", action="store_true", help="only our loop's overhead: moe and quickstart")
     parser.add_argument("--steps", type=int, default=60, help="of the runs that overhead is measured in")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     parser.add_argument("--side", choices=["paced", "whole"], help=argparse.SUPPRESS)
@@ -118,7 +118,7 @@ def main() -> None:
         rows.append(_compare(*case, args))
         _print(rows[-1], args)
     for name, config in {"moe": SHAPES["moe"], "quickstart": QUICK}.items():
-        if args.overhead or not (args.model or args.dtype):
+        if args.overhead and name in (args.model or [name]) or not (args.model or args.dtype):
             rows.append(_overhead(name, config, args))
             _print(rows[-1], args)
     if args.json:

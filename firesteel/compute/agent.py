@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
-from firesteel.compute.launch import die_with_parent, torchrun_arguments
+from firesteel.compute.launch import die_with_parent, own_id, torchrun_arguments
 
 
 def main() -> None:
     """Start the workers, wait for them, and end with the exit code of one that died; they have said why themselves."""
     die_with_parent()
+    os.environ |= own_id()  # of the workers' parent
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 

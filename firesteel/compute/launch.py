@@ -22,6 +22,7 @@ from firesteel.core.config import ParallelSettings
 from firesteel.core.errors import MachineError
 
 Say = Callable[[str], None]
+PARENT = "FIRESTEEL_PARENT"  # variable with the id of the process that starts another
 GRACE = 10.0  # seconds that workers have to end after an interrupt
 
 
@@ -63,7 +64,7 @@ class Torchrun:
         """See Launcher."""
         command = [sys.executable, "-m", "firesteel.compute.agent", str(self.processes), module, argument]
         threads = str(max(1, proc.cores() // self.processes))
-        child = subprocess.Popen(command, env={"OMP_NUM_THREADS": threads} | os.environ | environment())
+        child = subprocess.Popen(command, env={"OMP_NUM_THREADS": threads} | os.environ | environment() | own_id())
         try:
             return child.wait()
         except BaseException:
@@ -147,7 +148,7 @@ class _Worker:
 
     def run(self, module: str, argument: str, variables: dict[str, Any]) -> int:
         """Run the module to its end; it does not outlive this actor (agent.die_with_parent)."""
-        env = os.environ | environment() | {name: str(value) for name, value in variables.items()}
+        env = os.environ | environment() | {name: str(value) for name, value in variables.items()} | own_id()
         if not env.get("CUDA_VISIBLE_DEVICES", "-"):
             del env["CUDA_VISIBLE_DEVICES"]  # Ray hides the cards from actors that asked for none; LOCAL_RANK picks one
         return subprocess.run([sys.executable, "-m", module, argument], env=env, check=False).returncode
@@ -159,8 +160,16 @@ def launcher(settings: ParallelSettings) -> Launcher:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it is gone, however it ended: nobody would read its work."""
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    """End this process when the one that started it is gone, however it ended: nobody would read its work.
+
+    PARENT in the environment says who that is: it may be gone before this process has come so far as to ask.
+    """
+    threading.Thread(target=_watch, args=(int(os.environ[PARENT]),), daemon=True).start()
+
+
+def own_id() -> dict[str, str]:
+    """What die_with_parent of a process that is started now has to know."""
+    return {PARENT: str(os.getpid())}
 
 
 def _watch(parent: int) -> None:

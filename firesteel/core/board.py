@@ -32,6 +32,11 @@ class Board:
         self.close()
         self._purge = step + 1 if self.directory.is_dir() else None
 
+    def flush(self) -> None:
+        """Write what is waiting."""
+        if self._writer is not None:
+            self._writer.flush()
+
     def close(self) -> None:
         """Flush and close the file; a later record opens another."""
         if self._writer is not None:

@@ -205,7 +205,7 @@ def _readable(error: ValidationError) -> RecipeError:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "misfit":
         known = first["ctx"]
-        what = f"{where}.{known['key']} = {known['value']!r}"
+        what = f"{where}.{known['key']} = {known['value']!r}".removeprefix(".")
         return RecipeError("a recipe value does not fit", value=what, why=known["why"], hint=known["hint"])
     if first["type"] == "extra_forbidden":
         table: Any = Recipe

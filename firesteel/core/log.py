@@ -102,6 +102,12 @@ class RunLog:
         """The records so far, of one stage or of all."""
         yield from read_metrics(self.file, stage)
 
+    def flush(self) -> None:
+        """Bring TensorBoard's events to the disk, too; before a checkpoint, for a kill must lose no step before it."""
+        with self._lock:
+            for board in self._boards.values():
+                board.flush()
+
     def close(self) -> None:
         """Flush and close the files; a later record opens them again."""
         with self._lock:
@@ -168,5 +174,6 @@ def read_metrics(file: Path, stage: str | None = None) -> Iterator[dict[str, Any
                 record = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(record, dict) and (stage is None or record.get("stage") == stage):
+            whole = isinstance(record, dict) and "stage" in record and "step" in record
+            if whole and stage in (None, record["stage"]):
                 yield record

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 class Table(BaseModel):
     """A recipe table: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 def misfit(key: str, value: Any, why: str, hint: str = "") -> PydanticCustomError:

@@ -103,7 +103,11 @@ def choose(recipe: Recipe, only: str | None, from_stage: str | None, to_stage: s
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the run folder for this process; the lock goes away with the process, however it ends."""
-    with (folder / ".lock").open("w") as f:
+    try:
+        file = (folder / ".lock").open("w")
+    except OSError as e:
+        raise artefact.disk_error(e, folder) from e
+    with file as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:

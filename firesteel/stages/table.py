@@ -14,8 +14,11 @@ from firesteel.stages.stage import MODEL, MODELS, Job, Stage
 
 
 def _part(*tables: str) -> Any:
-    """The named recipe tables and the seed."""
-    return lambda recipe: {"seed": recipe.seed} | {t: getattr(recipe, t).model_dump(mode="json") for t in tables}
+    """The named recipe tables and the seed, without what makes no other result: how often to write checkpoints."""
+    aside = {"checkpoint_every", "checkpoints", "checkpoint_keep_every"}
+    return lambda recipe: (
+        {"seed": recipe.seed} | {t: getattr(recipe, t).model_dump(mode="json", exclude=aside) for t in tables}
+    )
 
 
 def _data_settings(recipe: Recipe) -> dict[str, Any]:
@@ -89,12 +92,13 @@ _LEARN = (*_TRAIN, "data")  # conversations and pairs are read there
 
 
 def _learning(
-    make: Callable[[Job], None], *needs: str, files: Callable[[Recipe], dict[str, str]] = lambda recipe: {}
-) -> Stage:
-    """A stage that trains the model before it; `files`: hashes of what it reads besides."""
+    make: Callable[[Job], None], *needs: str, tables: tuple[str, ...] = (),
+    files: Callable[[Recipe], dict[str, str]] = lambda recipe: {},
+) -> Stage:  # fmt: skip
+    """A stage that trains the model before it. `tables` that it reads besides its own; `files`: hashes of what it reads."""
     name = make.__name__
     return Stage(
-        name, "model", (*needs, MODEL), _LEARN, _part("model", "pretrain", name), make,
+        name, "model", (*needs, MODEL), _LEARN, _part("model", "pretrain", *tables, name), make,
         lambda recipe: _machine(recipe) | files(recipe), parted=name != "grpo",
     )  # fmt: skip
 
@@ -113,7 +117,10 @@ STAGES: dict[str, Stage] = {
         ),
         _learning(training.extend, "tokens"),
         _learning(training.sft, "tokens", files=lambda recipe: _files(recipe.sft.sources)),
-        _learning(tuning.distil, "tokens", files=lambda recipe: _model_files(recipe.distil.teacher)),
+        _learning(
+            tuning.distil, "tokens", tables=("sft",),
+            files=lambda recipe: _model_files(recipe.distil.teacher) | _files(recipe.sft.sources),
+        ),
         _learning(tuning.preference, files=lambda recipe: _files(recipe.preference.sources)),
         _learning(training.grpo),
         Stage("eval", "report", ("tokens", MODELS), _TRAIN, _part("eval"), judging.evaluation),

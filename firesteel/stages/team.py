@@ -58,12 +58,12 @@ class Team:
     @contextmanager
     def leading(self) -> Iterator[None]:
         """While the first process goes through the recipe; the others are let go in the end."""
+        for old in self.file.parent.glob("turns-*.json"):  # of earlier runs; this one's stays until the next comes
+            old.unlink(missing_ok=True)
         try:
             yield
-            self._say({})
         finally:
-            time.sleep(2 * POLL if self._turns and not self._turns[-1] else 0)  # they must have seen it
-            self.file.unlink(missing_ok=True)
+            self._say({})
 
     def follow(self, run: Run, makers: Mapping[str, Make]) -> None:
         """Any other process: take part in whatever the first one says, until it says that was all."""

@@ -111,7 +111,8 @@ class Checkpoints:
 
     def _steps(self, before: int | None = None) -> list[int]:
         """Steps of the checkpoints that are there, newest first."""
-        steps = (int(path.name.removeprefix("step-")) for path in self.work.glob("step-*"))
+        names = (path.name.removeprefix("step-") for path in self.work.glob("step-*"))
+        steps = (int(name) for name in names if name.isdigit())
         return sorted((step for step in steps if before is None or step < before), reverse=True)
 
     # Writing.

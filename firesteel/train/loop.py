@@ -190,6 +190,7 @@ class Training:
         if every and self.done % every == 0:
             self._compare_replicas()
         if self.done % settings.checkpoint_every == 0 and self.done < self.loop.steps:
+            self.loop.log.flush()
             self.checkpoints.save(self.done, self.state.tensors(), self._facts())
 
     def _compare_replicas(self) -> None:

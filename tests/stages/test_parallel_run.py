@@ -124,6 +124,31 @@ def test_a_killed_run_takes_its_workers_with_it_and_goes_on_with_another_number_
     assert losses(out) == pytest.approx(losses(material), rel=1e-3) and len(losses(out)) == 6
 
 
+def test_a_run_that_is_killed_while_its_workers_start_leaves_none_behind(fresh: Callable[[str], Path]) -> None:
+    out = fresh("early")
+    process = start(out, "parallel.processes=2")
+    until = time.monotonic() + 60
+    while time.monotonic() < until and len(named(out)) < 2:  # the run itself, and the first process that it starts
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    until = time.monotonic() + 60
+    while time.monotonic() < until and named(out):
+        time.sleep(0.1)
+    assert not named(out)
+
+
+def named(out: Path) -> list[int]:
+    """Ids of all processes whose command line names the run."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [int(file.parent.name)] if str(out).encode() in file.read_bytes() else []
+        except OSError:
+            continue
+    return found
+
+
 def test_torchrun_may_start_the_processes_itself(material: Path, fresh: Callable[[str], Path]) -> None:
     out = fresh("torchrun")
     by = (
