@@ -118,7 +118,7 @@ def main() -> None:
         rows.append(_compare(*case, args))
         _print(rows[-1], args)
     for name, config in {"moe": SHAPES["moe"], "quickstart": QUICK}.items():
-        if args.overhead and name in (args.model or [name]) or not (args.model or args.dtype):
+        if (args.overhead and name in (args.model or [name])) or not (args.model or args.dtype):
             rows.append(_overhead(name, config, args))
             _print(rows[-1], args)
     if args.json:
