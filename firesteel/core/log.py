@@ -166,14 +166,18 @@ def _plain(value: Metric) -> Any:
 
 def read_metrics(file: Path, stage: str | None = None) -> Iterator[dict[str, Any]]:
     """Records of a metrics file; a half-written line is left out."""
+    for record in read_lines(file):
+        if "stage" in record and "step" in record and stage in (None, record["stage"]):
+            yield record
+
+
+def read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """The objects in a file of JSON lines; what a killed process left half-written is left out, no file is none."""
     if not file.is_file():
         return
     with file.open(encoding="utf-8", errors="replace") as f:
         for line in f:
-            try:
+            with contextlib.suppress(ValueError):
                 record = json.loads(line)
-            except ValueError:
-                continue
-            whole = isinstance(record, dict) and "stage" in record and "step" in record
-            if whole and stage in (None, record["stage"]):
-                yield record
+                if isinstance(record, dict):
+                    yield record

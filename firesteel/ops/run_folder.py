@@ -12,7 +12,7 @@ from typing import Any
 from firesteel.core import artefact
 from firesteel.core.artefact import MANIFEST, Manifest
 from firesteel.core.errors import ArtefactError
-from firesteel.core.log import read_metrics
+from firesteel.core.log import read_lines, read_metrics
 
 STAGES = ("data", "tokenizer", "tokens", "pretrain", "sft", "grpo", "eval", "compress", "safety", "release")
 REPORTS = ("eval", "compress", "safety")
@@ -65,7 +65,7 @@ def read_run(path: Path) -> RunFolder:
     reports = {name: read_json(path / name / "report.json") for name in REPORTS}
     return RunFolder(
         path=path, recipe=read_json(path / "recipe.json"), machine=read_json(path / "machine.json"),
-        metrics=dict(metrics), ledger={str(r.get("stage")): r for r in read_metrics(path / "ledger.jsonl")},
+        metrics=dict(metrics), ledger={str(r.get("stage")): r for r in read_lines(path / "ledger.jsonl")},
         reports={name: report for name, report in reports.items() if report}, manifests=_manifests(path),
         alarms=dict(alarms),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from firesteel.core.log import read_lines
 from firesteel.stages.stage import Run
 
 COSTS = {
@@ -19,9 +20,8 @@ COSTS = {
 
 def print_summary(run: Run) -> None:
     """What each stage took against its estimate; how good the models are; where the report is."""
-    ledger = run.folder / "ledger.jsonl"
-    if ledger.is_file():
-        latest = {r["stage"]: r for r in map(json.loads, ledger.read_text(encoding="utf-8").splitlines())}
+    latest = {r["stage"]: r for r in read_lines(run.folder / "ledger.jsonl")}
+    if latest:
         run.log.console.print(_costs(list(latest.values()), run.recipe.machine.currency))
     report = run.folder / "eval" / "report.json"
     if report.is_file():
