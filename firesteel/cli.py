@@ -334,7 +334,7 @@ def serve(
 ) -> None:
     """Serve a model: an OpenAI-compatible API, a chat page, and Prometheus metrics. Ctrl-C ends it."""
     _before_torch()
-    from firesteel.serve.openai import serve as listen
+    from firesteel.serve.openai.server import serve as listen
 
     rules = _guard(guard, keywords)
     listen(model, host=host, port=port, keys=keys, guard=rules, name=name, device=device, console=_console())

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from firesteel.core.config import ServeSettings
 from firesteel.core.errors import FiresteelError
-from firesteel.serve.openai import serving
-from firesteel.serve.text import Guard
+from firesteel.serve.openai.server import serving
+from firesteel.serve.openai.text import Guard
 
 HELP = "[dim]/reset begins a new conversation, /quit (or Ctrl-D) ends, Ctrl-C stops an answer · /reset 新对话，/quit 退出[/dim]"
 LABEL = "AI 生成 / AI-generated"

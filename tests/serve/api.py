@@ -16,7 +16,7 @@ from firesteel.core.config import ServeSettings
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.serve.engine import Engine
-from firesteel.serve.openai import create_app
+from firesteel.serve.openai.server import create_app
 
 LESSONS = [  # what the taught model says, word for word
     {"user": "六乘七等于几", "reasoning_content": "先算六乘七，得四十二。", "content": "答案是 42。"},

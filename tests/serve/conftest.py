@@ -18,7 +18,7 @@ from firesteel.core.tokenizer import SPECIAL_TOKENS, Tokenizer
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import save_model
-from firesteel.serve.openai import running
+from firesteel.serve.openai.server import running
 from tests.serve.api import LESSONS, WordGuard, app_of, conversation
 
 

@@ -13,8 +13,8 @@ from firesteel.core.errors import FiresteelError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.weights import save_model
 from firesteel.serve.chat import chat
-from firesteel.serve.openai import running
-from firesteel.serve.reply import Reply
+from firesteel.serve.openai.reply import Reply
+from firesteel.serve.openai.server import running
 from firesteel.serve.sequence import Event
 from tests.core import imported
 from tests.serve.api import NAME, app_of, assert_error, http

@@ -16,9 +16,9 @@ from firesteel.core.config import ServeSettings
 from firesteel.core.errors import SourceError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
-from firesteel.serve.access import Keys
-from firesteel.serve.openai import running
-from firesteel.serve.reply import REFUSAL
+from firesteel.serve.openai.access import Keys
+from firesteel.serve.openai.reply import REFUSAL
+from firesteel.serve.openai.server import running
 from tests.serve.api import (
     ENDLESS,
     HELPLINE,

@@ -13,10 +13,10 @@ import pytest
 from firesteel.core.config import ServeSettings
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
-from firesteel.serve.access import Keys
 from firesteel.serve.engine import Engine
-from firesteel.serve.openai import create_app, running
-from firesteel.serve.page import FOLDER
+from firesteel.serve.openai.access import Keys
+from firesteel.serve.openai.page import FOLDER
+from firesteel.serve.openai.server import create_app, running
 from tests.serve.api import LESSONS, WordGuard, http
 
 SETTINGS = ServeSettings(max_sequences=2, cache_tokens=2048, max_new_tokens=200)

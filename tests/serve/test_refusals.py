@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from firesteel.serve.access import MAX_BODY
+from firesteel.serve.openai.access import MAX_BODY
 from tests.serve.api import NAME, assert_error, body, client, http, idle, post, wait_until
 
 

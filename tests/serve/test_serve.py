@@ -20,8 +20,8 @@ from rich.console import Console
 from firesteel.core.errors import ArtefactError, FiresteelError, MachineError
 from firesteel.serve.chat import chat
 from firesteel.serve.engine import Engine
-from firesteel.serve.listener import listen
-from firesteel.serve.openai import serve, serving
+from firesteel.serve.openai.listener import listen
+from firesteel.serve.openai.server import serve, serving
 from tests.serve.api import LESSONS, WordGuard, http
 
 
@@ -58,9 +58,7 @@ def test_serving_names_the_model_by_its_folder_and_its_hash(folder: Path) -> Non
         http().get(f"{url}/models")
 
 
-SERVER = (
-    "import sys; from pathlib import Path; from firesteel.serve.openai import serve; serve(Path(sys.argv[1]), port=0)"
-)
+SERVER = "import sys; from pathlib import Path; from firesteel.serve.openai.server import serve; serve(Path(sys.argv[1]), port=0)"
 
 
 def test_sigterm_ends_the_server_well(folder: Path) -> None:
@@ -85,7 +83,7 @@ def test_a_dead_engine_ends_the_server_with_an_error(folder: Path, monkeypatch: 
         raise RuntimeError("the cosmic ray")
 
     monkeypatch.setattr(Engine, "step", broken)
-    monkeypatch.setattr("firesteel.serve.openai.LINGER", 0.0)
+    monkeypatch.setattr("firesteel.serve.openai.server.LINGER", 0.0)
     out = console()
     statuses: list[int] = []
 

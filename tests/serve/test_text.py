@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.reply import REFUSAL, Reply
+from firesteel.serve.openai.reply import REFUSAL, Reply
+from firesteel.serve.openai.text import HOLD, WINDOW, GuardedText, StopMatcher
 from firesteel.serve.sequence import Event
-from firesteel.serve.text import HOLD, WINDOW, GuardedText, StopMatcher
 from tests.serve.api import HELPLINE, Judgement, WordGuard
 
 

@@ -13,16 +13,16 @@ from starlette.concurrency import run_in_threadpool
 from firesteel.core.config import ServeSettings
 from firesteel.core.errors import FiresteelError, UserError
 from firesteel.core.tokenizer import Message, Tokenizer
-from firesteel.serve.exchange import Exchange
-from firesteel.serve.faults import ApiError
-from firesteel.serve.generation import Generation, Refusal
 from firesteel.serve.loop import EngineLoop, QueueFull
-from firesteel.serve.metrics import Metrics
-from firesteel.serve.protocol import ChatRequest
-from firesteel.serve.reply import REFUSAL, Reply
+from firesteel.serve.openai.exchange import Exchange
+from firesteel.serve.openai.faults import ApiError
+from firesteel.serve.openai.generation import Generation, Refusal
+from firesteel.serve.openai.metrics import Metrics
+from firesteel.serve.openai.protocol import ChatRequest
+from firesteel.serve.openai.reply import REFUSAL, Reply
+from firesteel.serve.openai.stream import EventStream
+from firesteel.serve.openai.text import Guard, Verdict
 from firesteel.serve.sequence import Sampling, Sequence, split_seed
-from firesteel.serve.stream import EventStream
-from firesteel.serve.text import Guard, Verdict
 
 
 @dataclass

@@ -11,12 +11,12 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from firesteel.serve.faults import ApiError, to_json
-from firesteel.serve.generation import Generation, Refusal
-from firesteel.serve.metrics import Metrics
-from firesteel.serve.protocol import ChatRequest
-from firesteel.serve.reply import Delta
-from firesteel.serve.stream import DONE, PING, sse, until_disconnected
+from firesteel.serve.openai.faults import ApiError, to_json
+from firesteel.serve.openai.generation import Generation, Refusal
+from firesteel.serve.openai.metrics import Metrics
+from firesteel.serve.openai.protocol import ChatRequest
+from firesteel.serve.openai.reply import Delta
+from firesteel.serve.openai.stream import DONE, PING, sse, until_disconnected
 
 _log = logging.getLogger(__name__)
 

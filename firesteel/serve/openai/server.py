@@ -24,16 +24,16 @@ from firesteel.core.config import ServeSettings
 from firesteel.core.errors import FiresteelError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.weights import load_model
-from firesteel.serve import page
-from firesteel.serve.access import Access, BodyLimit, Keys
-from firesteel.serve.completions import ChatCompletions
 from firesteel.serve.engine import Engine
-from firesteel.serve.faults import ApiError, install, to_json
-from firesteel.serve.listener import is_local, listen, url_of
 from firesteel.serve.loop import EngineLoop
-from firesteel.serve.metrics import Metrics
-from firesteel.serve.protocol import ChatRequest
-from firesteel.serve.text import Guard
+from firesteel.serve.openai import page
+from firesteel.serve.openai.access import Access, BodyLimit, Keys
+from firesteel.serve.openai.chat_completions import ChatCompletions
+from firesteel.serve.openai.faults import ApiError, install, to_json
+from firesteel.serve.openai.listener import is_local, listen, url_of
+from firesteel.serve.openai.metrics import Metrics
+from firesteel.serve.openai.protocol import ChatRequest
+from firesteel.serve.openai.text import Guard
 
 DRAIN = 30  # seconds that requests in flight may still take after SIGTERM
 LINGER = 5.0  # seconds that a dead engine's server answers 503 before it exits with an error, to be restarted

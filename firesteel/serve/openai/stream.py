@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from firesteel.serve.faults import to_json
+from firesteel.serve.openai.faults import to_json
 
 PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"

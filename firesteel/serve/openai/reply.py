@@ -10,8 +10,8 @@ from typing import Any
 
 from firesteel.core.speech import Speech
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.openai.text import EVERY, WINDOW, Guard, GuardedText, StopMatcher
 from firesteel.serve.sequence import Event
-from firesteel.serve.text import EVERY, WINDOW, Guard, GuardedText, StopMatcher
 
 REFUSAL = "抱歉，我不能协助处理这个请求。\nSorry, I can't help with this request."
 

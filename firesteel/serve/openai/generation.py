@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 from firesteel.core.errors import FiresteelError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.faults import ApiError
 from firesteel.serve.loop import EngineLoop
-from firesteel.serve.metrics import Metrics
-from firesteel.serve.reply import Delta, Reply
+from firesteel.serve.openai.faults import ApiError
+from firesteel.serve.openai.metrics import Metrics
+from firesteel.serve.openai.reply import Delta, Reply
 from firesteel.serve.sequence import Sequence
 
 PING_AFTER = 15.0  # seconds of silence after which a stream sends a comment, for proxies

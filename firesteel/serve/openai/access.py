@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firesteel.core.errors import SourceError
-from firesteel.serve.faults import ApiError
+from firesteel.serve.openai.faults import ApiError
 
 MAX_BODY = 1 << 20  # bytes
 DISCARD = 16 << 20  # bytes of a body that is too large which are still read, so that its sender hears why
