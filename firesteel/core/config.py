@@ -98,10 +98,22 @@ class ServeSettings(Table):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
-    max_sequences: int = Field(32, ge=1, description="requests decoded together")
+    max_sequences: int = Field(32, ge=1, le=4096, description="requests decoded together")
     max_queued: int = Field(64, ge=0, description="requests that may wait; more are answered 429")
-    max_new_tokens: int = Field(256, ge=1, description="default and upper bound of a reply, tokens")
-    cache_tokens: int = Field(65_536, ge=64, description="tokens of KV cache shared by all requests")
+    max_new_tokens: int = Field(0, ge=0, description="upper bound of a reply, tokens; 0 = whatever the context leaves")
+    cache_gb: float = Field(
+        0.0,
+        ge=0,
+        description="memory of the KV cache, GB; 0 = full contexts of all requests, at most 1/4 of what is free",
+    )
+    step_tokens: int = Field(512, ge=16, description="tokens computed in one step, prompts and answers together")
+    prefix_cache: bool = Field(
+        True, description="keep what was computed of prompts and answers for those that begin alike"
+    )
+    speculate: bool = Field(True, description="draft tokens with the model's MTP module, where it has one and it pays")
+    batch_invariant: bool = Field(
+        False, description="the same answer in any batch, bit for bit, also in bfloat16; slower"
+    )
 
 
 class Recipe(Table):

@@ -79,7 +79,7 @@ class Engine:
     def step(self, prefill_tokens: int = PREFILL_ONLINE) -> list[Event]:
         """One scheduling step: an event for every sequence that got a token; the finished leave."""
         touched = self._advance(prefill_tokens, patience=1)
-        return [Event(s.id, s.ids[-1], s.logprobs[-1], s.top, s.finish_reason) for s in touched]
+        return [Event(s.id, s.ids[-1], s.logprobs[-1], s.tops[-1] if s.tops else [], s.finish_reason) for s in touched]
 
     def abort(self, id: str) -> None:
         """Drop a sequence wherever it is and free its blocks; unknown ids (finished meanwhile) are ignored."""

@@ -110,15 +110,15 @@ class Runner:
         """Choose and append a token to each sequence. logits [B, V] are consumed."""
         special = [(row, s) for row, s in enumerate(sequences) if s.special]
         adjust(logits, special)
-        likeliest(logits, special)
+        tops = likeliest(logits, special)
         chosen, chosen_logprobs = choose(logits, controls)
         tokens, logprobs = chosen.tolist(), chosen_logprobs.tolist()
         if not np.isfinite(logprobs).all():
             raise FiresteelError(
                 "the model computed logits that are not finite", why="weights are damaged or overflow their dtype"
             )
-        for sequence, token, logprob in zip(sequences, tokens, logprobs, strict=True):
-            sequence.append(token, logprob)
+        for row, (sequence, token, logprob) in enumerate(zip(sequences, tokens, logprobs, strict=True)):
+            sequence.append(token, logprob, tops.get(row))
         return tokens
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -58,12 +58,19 @@ class WordGuard:
     check_output = check_input
 
 
-SETTINGS = ServeSettings(max_sequences=4, max_queued=4, max_new_tokens=100, cache_tokens=4096)
+SETTINGS = ServeSettings(max_sequences=4, max_queued=4, max_new_tokens=100)
 NAME = "tiny-fire"
 
 
-def app_of(model: Transformer, tokenizer: Tokenizer, settings: ServeSettings = SETTINGS, **options: Any) -> Any:
-    engine = Engine(model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=settings.cache_tokens)
+def app_of(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    settings: ServeSettings = SETTINGS,
+    *,
+    cache_tokens: int = 4096,
+    **options: Any,
+) -> Any:
+    engine = Engine(model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=cache_tokens)
     return create_app(engine, tokenizer, name=NAME, settings=settings, **options)
 
 

@@ -53,7 +53,7 @@ def test_a_full_queue_is_429_with_retry_after(app: Any, url: str) -> None:
 
 @pytest.mark.parametrize("how", ["leaves a stream", "leaves while it waits", "meets a stop string"])
 def test_work_that_nobody_wants_ends_at_once(taught: Transformer, tokenizer: Tokenizer, how: str) -> None:
-    app = app_of(taught, tokenizer, ServeSettings(max_sequences=4, max_new_tokens=480, cache_tokens=4096))
+    app = app_of(taught, tokenizer, ServeSettings(max_sequences=4, max_new_tokens=480))
     engine, steps = app.state.loop.engine, []
     real = engine.step
     engine.step = lambda: steps.append(1) or real()

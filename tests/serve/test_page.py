@@ -19,7 +19,7 @@ from firesteel.serve.openai.page import FOLDER
 from firesteel.serve.openai.server import create_app, running
 from tests.serve.api import LESSONS, WordGuard, http
 
-SETTINGS = ServeSettings(max_sequences=2, cache_tokens=2048, max_new_tokens=200)
+SETTINGS = ServeSettings(max_sequences=2, max_new_tokens=200)
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,8 @@ class ChatCompletions:
 
     def _limit(self, request: ChatRequest, prompt: int) -> int:
         """New tokens for this reply; what does not fit is refused with the numbers, never cut in silence."""
-        asked, bound, context = request.asked_tokens, self.settings.max_new_tokens, self.loop.engine.context
+        context = self.loop.engine.context
+        asked, bound = request.asked_tokens, self.settings.max_new_tokens or context
         if asked and asked > bound:
             param = "max_completion_tokens" if request.max_completion_tokens else "max_tokens"
             message = f"{param} is too large: {asked}. This server gives at most {bound} completion tokens."

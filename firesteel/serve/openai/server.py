@@ -119,7 +119,7 @@ def load_app(
     manifest = read(model_folder, "model")
     tokenizer = Tokenizer.load(model_folder)
     model = load_model(model_folder, device=pick(device))
-    engine = Engine(model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=settings.cache_tokens)
+    engine = Engine(model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=65_536)
     name = name or model_folder.resolve().name
     return create_app(
         engine, tokenizer, name=name, settings=settings, guard=guard, keys=known, fingerprint=f"fs-{manifest.id[:16]}"
