@@ -7,21 +7,20 @@ import time
 import uuid
 from dataclasses import dataclass
 
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from firesteel.core.config import ServeSettings
 from firesteel.core.errors import FiresteelError, UserError
-from firesteel.core.tokenizer import Message, Tokenizer
-from firesteel.serve.loop import EngineLoop, QueueFull
+from firesteel.core.tokenizer import Message
+from firesteel.serve.loop import QueueFull
 from firesteel.serve.openai.exchange import Exchange
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.generation import Generation, Refusal
-from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.protocol import ChatRequest
 from firesteel.serve.openai.reply import REFUSAL, Reply
+from firesteel.serve.openai.service import Service, route
 from firesteel.serve.openai.stream import EventStream
-from firesteel.serve.openai.text import Guard, Verdict
+from firesteel.serve.openai.text import Verdict
 from firesteel.serve.sequence import Sampling, Sequence, split_seed
 
 
@@ -33,16 +32,23 @@ class Prompt:
     refused: Verdict | None
 
 
+def add_routes(app: FastAPI, service: Service) -> None:
+    """POST /v1/chat/completions."""
+    chat = ChatCompletions(service)
+
+    async def completions(body: ChatRequest, request: Request) -> Response:
+        return await chat.answer(body, request)
+
+    route(app, "/chat/completions", completions, ("POST",))
+
+
 class ChatCompletions:
     """POST /v1/chat/completions."""
 
-    def __init__(
-        self, loop: EngineLoop, tokenizer: Tokenizer, metrics: Metrics, *, name: str, settings: ServeSettings,
-        guard: Guard | None, fingerprint: str,
-    ) -> None:  # fmt: skip
-        self.loop, self.tokenizer, self.metrics = loop, tokenizer, metrics
-        self.name, self.settings, self.guard, self.fingerprint = name, settings, guard, fingerprint
-        self.stop_ids = tokenizer.halt_ids
+    def __init__(self, service: Service) -> None:
+        self.loop, self.tokenizer, self.metrics = service.loop, service.tokenizer, service.metrics
+        self.service, self.settings, self.guard = service, service.settings, service.guard
+        self.stop_ids = service.tokenizer.halt_ids
 
     async def answer(self, request: ChatRequest, http: Request) -> Response:
         """The answer, streamed or whole. Raises ApiError."""
@@ -60,8 +66,7 @@ class ChatCompletions:
             exchange.close()
 
     async def _exchange(self, request: ChatRequest) -> Exchange:
-        if request.model != self.name:
-            raise ApiError(404, f"The model '{request.model}' does not exist.", param="model", code="model_not_found")
+        self.service.adapter(request.model)
         prompt = await run_in_threadpool(self._prompt, [m.rendered() for m in request.messages])
         generation: Generation | Refusal
         if prompt.refused is not None:
@@ -69,7 +74,7 @@ class ChatCompletions:
             generation = Refusal(self.tokenizer, request.n or 1, prompt.refused.text or REFUSAL)
         else:
             generation = self._generate(request, prompt.ids)
-        facts = {"model": self.name, "system_fingerprint": self.fingerprint}
+        facts = {"model": request.model, "system_fingerprint": self.service.fingerprint}
         return Exchange(generation, request, facts, len(prompt.ids), self.metrics)
 
     def _prompt(self, messages: list[Message]) -> Prompt:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from rich.console import Console
 
 from firesteel import __version__
@@ -26,16 +26,16 @@ from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.weights import load_model
 from firesteel.serve.engine import Engine
 from firesteel.serve.loop import EngineLoop
-from firesteel.serve.openai import page
+from firesteel.serve.openai import chat_completions, models, page
 from firesteel.serve.openai.access import Access, BodyLimit, Keys
-from firesteel.serve.openai.chat_completions import ChatCompletions
-from firesteel.serve.openai.faults import ApiError, install, to_json
+from firesteel.serve.openai.faults import ApiError, install
 from firesteel.serve.openai.listener import is_local, listen, url_of
 from firesteel.serve.openai.metrics import Metrics
-from firesteel.serve.openai.protocol import ChatRequest
+from firesteel.serve.openai.service import Service, json_response
 from firesteel.serve.openai.text import Guard
 
 DRAIN = 30  # seconds that requests in flight may still take after SIGTERM
+ENDPOINTS = (chat_completions, models)
 LINGER = 5.0  # seconds that a dead engine's server answers 503 before it exits with an error, to be restarted
 
 
@@ -45,9 +45,9 @@ def create_app(
 ) -> FastAPI:  # fmt: skip
     """The ASGI application of one model. Its lifespan starts and stops the engine's thread (`app.state.loop`)."""
     loop = EngineLoop(engine, max_in_flight=settings.max_sequences + settings.max_queued)
-    metrics = Metrics(loop, name)
-    fingerprint = fingerprint or f"firesteel-{__version__}"
-    chat = ChatCompletions(loop, tokenizer, metrics, name=name, settings=settings, guard=guard, fingerprint=fingerprint)
+    service = Service(
+        loop, tokenizer, Metrics(loop, name), settings, name, fingerprint or f"firesteel-{__version__}", guard,
+    )  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,53 +60,27 @@ def create_app(
     )
     app.state.loop = loop
     install(app)
-    _add_routes(app, chat, metrics, engine.context)
+    for endpoint in ENDPOINTS:
+        endpoint.add_routes(app, service)
+    _add_operation(app, service)
+    page.add_routes(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Access, keys=keys, open_paths=frozenset({"/health", *page.PATHS}))
     return app
 
 
-def _add_routes(app: FastAPI, chat: ChatCompletions, metrics: Metrics, context: int) -> None:
-    model = {
-        "id": chat.name,
-        "object": "model",
-        "created": int(time.time()),
-        "owned_by": "firesteel",
-        "max_model_len": context,
-    }
-
-    async def completions(body: ChatRequest, request: Request) -> Response:
-        return await chat.answer(body, request)
-
-    async def models() -> Response:
-        return _json({"object": "list", "data": [model]})
-
-    async def one_model(id: str) -> Response:
-        if id != chat.name:
-            raise ApiError(404, f"The model '{id}' does not exist.", param="model", code="model_not_found")
-        return _json(model)
-
+def _add_operation(app: FastAPI, service: Service) -> None:
     async def health() -> Response:
-        problem = chat.loop.problem
+        problem = service.loop.problem
         if problem:
             raise ApiError(503, problem, code="engine_dead", headers={"Retry-After": "30"})
-        return _json({"status": "ok", "model": chat.name})
+        return json_response({"status": "ok", "model": service.name})
 
     async def exposition() -> Response:
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    for prefix in ("/v1", ""):
-        shown = {"include_in_schema": bool(prefix)}
-        app.add_api_route(f"{prefix}/chat/completions", completions, methods=["POST"], **shown)  # type: ignore[arg-type]
-        app.add_api_route(f"{prefix}/models", models, **shown)  # type: ignore[arg-type]
-        app.add_api_route(f"{prefix}/models/{{id:path}}", one_model, **shown)  # type: ignore[arg-type]
     app.add_api_route("/health", health)
     app.add_api_route("/metrics", exposition)
-    page.add_routes(app)
-
-
-def _json(value: object) -> Response:
-    return Response(to_json(value), media_type="application/json")
 
 
 def load_app(
