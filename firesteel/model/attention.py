@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from firesteel.kernels.attention import causal_attention_fused
 from firesteel.kernels.linear import product_dtype
 from firesteel.kernels.table import kernel
-from firesteel.model.cache import CacheView
+from firesteel.model.cache import CacheView, Rows
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import Linear, RMSNorm
 from firesteel.model.rope import rotate
@@ -63,19 +63,30 @@ class GQA(nn.Module):
         return out
 
     def extend(self, x: Tensor, table: Tensor, view: CacheView, layer: int) -> Tensor:
-        """Attention of new tokens to the cache, which receives them first. x [B, T, D], table [B, T, 2, W/2] -> [B, T, D]."""
-        B, T, _ = x.shape
-        groups, width = self.config.num_key_value_heads, self.config.head_dim
-        q, k, v = self._heads(x, table)
-        context = view.update(layer, torch.cat((k, v), dim=2).flatten(2))  # [B, S, 2*G*W]
-        k, v = context.view(B, -1, 2, groups, width).permute(2, 0, 3, 1, 4)  # each [B, G, S, W]
-        q = q.view(B, T, groups, -1, width).permute(0, 2, 1, 3, 4).flatten(2, 3)  # [B, G, T*H/G, W]
-        share = q.shape[2] // T
-        mask = view.visible[:, None, :, None].expand(-1, 1, -1, share, -1).flatten(2, 3)  # [B, 1, T*H/G, S]
-        o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.config.softmax_scale)
-        o = o.view(B, groups, T, share, width).permute(0, 2, 1, 3, 4).reshape(B, T, -1)
-        out: Tensor = self.o_proj(o)
+        """Attention of new tokens to the cache, which receives them first. x [1, N, D], table [1, N, 2, R/2] -> [1, N, D]."""
+        q, k, v = (part[0] for part in self._heads(x, table))  # [N, H or G, W]
+        view.write(layer, torch.cat((k, v), dim=1).flatten(1))
+        o = [self._fresh(rows, q, k, v) if rows.fresh else self._cached(rows, q, layer) for rows in view.parts]
+        out: Tensor = self.o_proj((o[0] if len(o) == 1 else torch.cat(o))[None])
         return out
+
+    def _fresh(self, rows: Rows, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Whole beginnings of sequences: causal attention among themselves. -> [B*T, H*W]."""
+        q, k, v = (rows.of(x).transpose(1, 2) for x in (q, k, v))
+        o = attend(q, k, v, None, self.config.softmax_scale)
+        return o.transpose(1, 2).flatten(2).flatten(0, 1)
+
+    def _cached(self, rows: Rows, q: Tensor, layer: int) -> Tensor:
+        """Queries q [N, H, W] of the rectangle to what is cached. -> [B*T, H*W]."""
+        groups, width = self.config.num_key_value_heads, self.config.head_dim
+        T, kind = rows.T, product_dtype(q)
+        context = rows.context(layer, kind)  # [B, S, 2*G*W]
+        k, v = context.unflatten(-1, (2, groups, width)).permute(2, 0, 3, 1, 4)  # each [B, G, S, W]
+        x = rows.of(q).to(kind).unflatten(2, (groups, -1)).permute(0, 2, 1, 3, 4).flatten(2, 3)  # [B, G, T*H/G, W]
+        share = x.shape[2] // T
+        mask = rows.visible[:, None, :, None].expand(-1, 1, -1, share, -1).flatten(2, 3)  # [B, 1, T*H/G, S]
+        o = F.scaled_dot_product_attention(x, k, v, attn_mask=mask, scale=self.config.softmax_scale)
+        return o.unflatten(2, (T, share)).permute(0, 2, 1, 3, 4).reshape(rows.B * T, -1).to(q.dtype)
 
     def _heads(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [B, T, H, W], rotated keys and values [B, T, G, W]."""

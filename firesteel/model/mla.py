@@ -13,11 +13,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from firesteel.kernels.linear import product_dtype
 from firesteel.model.attention import Part, attend, gathered
-from firesteel.model.cache import CacheView
+from firesteel.model.cache import CacheView, Rows
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import Linear, RMSNorm
 from firesteel.model.rope import rotate
+
+EXPAND = 16  # new tokens from which keys and values of every head cost less than queries in the latent space
 
 
 class MLA(nn.Module):
@@ -53,22 +56,46 @@ class MLA(nn.Module):
         return out
 
     def extend(self, x: Tensor, table: Tensor, view: CacheView, layer: int) -> Tensor:
-        """Attention of new tokens to the cache, which receives them first. x [B, T, D], table [B, T, 2, R/2] -> [B, T, D]."""
-        c = self.config
-        B, T, _ = x.shape
-        H, N, C = c.num_attention_heads, c.qk_nope_head_dim, c.kv_lora_rank
-        q_nope, q_rope = self._queries(x, table)  # [B, T, H, N], [B, T, H, R]
-        context = view.update(layer, torch.cat(self._latent(x, table), dim=-1))  # [B, S, C+R]
-        up = self.kv_b_proj.effective().view(H, N + c.v_head_dim, C)  # W_UK and W_UV of each head
-        q_latent = torch.einsum("bthn,hnc->bthc", q_nope, up[:, :N])  # W_UK^T q: absorption
-        q = torch.cat((q_latent, q_rope), dim=-1).view(B, T * H, C + c.qk_rope_head_dim)
-        scores = torch.bmm(q, context.transpose(1, 2)).view(B, T, H, -1).float() * c.softmax_scale
-        scores = scores.masked_fill(~view.visible[:, :, None], float("-inf"))
-        p = torch.softmax(scores, dim=-1).to(x.dtype)  # [B, T, H, S]
-        o_latent = torch.bmm(p.view(B, T * H, -1), context[..., :C]).view(B, T, H, C)
-        o = torch.einsum("bthc,hvc->bthv", o_latent, up[:, N:])  # W_UV, absorbed
-        out: Tensor = self.o_proj(o.reshape(B, T, H * c.v_head_dim))
+        """Attention of new tokens to the cache, which receives them first. x [1, N, D], table [1, N, 2, R/2] -> [1, N, D]."""
+        q_nope, q_rope = (part[0] for part in self._queries(x, table))  # [N, H, N], [N, H, R]
+        latent, k_rope = (part[0] for part in self._latent(x, table))  # [N, C], [N, R]
+        view.write(layer, torch.cat((latent, k_rope), dim=-1))
+        up = self.kv_b_proj.effective().unflatten(0, (self.config.num_attention_heads, -1))  # [H, N+V, C]: W_UK, W_UV
+        o = [
+            self._expanded(*(rows.of(part) for part in (q_nope, q_rope, latent, k_rope)))
+            if rows.fresh and rows.T >= EXPAND
+            else self._absorbed(rows, q_nope, q_rope, up, layer)
+            for rows in view.parts
+        ]
+        out: Tensor = self.o_proj((o[0] if len(o) == 1 else torch.cat(o))[None])
         return out
+
+    def _expanded(self, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor) -> Tensor:
+        """Whole beginnings of sequences, with keys and values of every head: [B, T, ...] -> [B*T, H*V]."""
+        c = self.config
+        kv = self.kv_b_proj(latent).unflatten(-1, (-1, c.qk_nope_head_dim + c.v_head_dim))
+        k_nope, v = kv.split([c.qk_nope_head_dim, c.v_head_dim], dim=-1)
+        k = torch.cat((k_nope, k_rope[:, :, None].expand(-1, -1, k_nope.shape[2], -1)), dim=-1)
+        q = torch.cat((q_nope, q_rope), dim=-1)
+        o = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), None, c.softmax_scale)
+        return o.transpose(1, 2).flatten(2).flatten(0, 1)
+
+    def _absorbed(self, rows: Rows, q_nope: Tensor, q_rope: Tensor, up: Tensor, layer: int) -> Tensor:
+        """Queries of the rectangle, taken to the latent space, to what is cached. -> [B*T, H*V]."""
+        c = self.config
+        kind = product_dtype(q_nope)
+        B, T, H, C = rows.B, rows.T, c.num_attention_heads, c.kv_lora_rank
+        up = up.to(kind)
+        context = rows.context(layer, kind)  # [B, S, C+R]
+        content, rotated = (part[rows.span].to(kind) for part in (q_nope, q_rope))  # [B*T, H, *]
+        q_latent = torch.einsum("nhk,hkc->nhc", content, up[:, : c.qk_nope_head_dim])  # W_UK^T q: absorption
+        q = torch.cat((q_latent, rotated), dim=-1).view(B, T * H, -1)
+        scores = torch.bmm(q, context.mT).view(B, T, H, -1).float() * c.softmax_scale
+        scores.masked_fill_(~rows.visible[:, :, None], float("-inf"))
+        p = torch.softmax(scores, dim=-1).to(kind)  # [B, T, H, S]
+        o_latent = torch.bmm(p.view(B, T * H, -1), context[..., :C]).view(B * T, H, C)
+        o = torch.einsum("nhc,hvc->nhv", o_latent, up[:, c.qk_nope_head_dim :])  # W_UV, absorbed
+        return o.flatten(1).to(q_nope.dtype)
 
     def _queries(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         """Content part [B, T, H, N] and rotated part [B, T, H, R]."""

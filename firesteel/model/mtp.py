@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from firesteel.model.attention import Part
 from firesteel.model.block import Block
+from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import Linear, RMSNorm
 
@@ -29,8 +30,14 @@ class MTP(nn.Module):
         self.block = Block(config, layer)  # TRM_k
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, hidden: Tensor, following: Tensor, table: Tensor, mask: Tensor | Part | None = None) -> Tensor:
-        """hidden [B, T, D] and embeddings of the following tokens [B, T, D] -> states that predict the token after [B, T, D]."""
+    def forward(
+        self, hidden: Tensor, following: Tensor, table: Tensor, mask: Tensor | Part | None = None,
+        view: CacheView | None = None,
+    ) -> Tensor:  # fmt: skip
+        """hidden [B, T, D] and embeddings of the following tokens [B, T, D] -> states that predict the token after [B, T, D].
+
+        `mask` or, when decoding, `view` as in Block.forward.
+        """
         x = self.eh_proj(torch.cat((self.enorm(following), self.hnorm(hidden)), dim=-1))
-        out: Tensor = self.norm(self.block(x, table, mask))
+        out: Tensor = self.norm(self.block(x, table, mask, view))
         return out

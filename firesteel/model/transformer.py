@@ -118,16 +118,32 @@ class Transformer(nn.Module):
     def extend(self, tokens: Tensor, view: CacheView) -> Tensor:
         """Continue rows whose earlier tokens are cached; writes the new ones into the cache.
 
-        tokens [B, T] right-padded; `view` (PagedCache.view, ContiguousCache.view) says how many are cached and new. Returns
-        logits [B, V] after each row's last real token. Logits of a row do not depend on the padding.
+        tokens [N], one rectangle of `view` after the other (any shape of as many). Returns logits [R, V] after the last real
+        token of each row. Logits of a row do not depend on the padding.
         """
+        return self.logits(self.extended(tokens, view)[view.last])
+
+    @torch.no_grad()
+    def extended(self, tokens: Tensor, view: CacheView) -> Tensor:
+        """The same, but normed final states [N, D] of all new tokens; those of padding mean nothing."""
         assert self.embed_tokens is not None and self.norm is not None, "a part of a model cannot be extended"
-        x = self.embed_tokens(tokens)
-        table = self.rope(view.positions)
+        x = self.embed_tokens(tokens.reshape(1, -1))
+        table = self.rope(view.positions[None])
         for block in self.layers:
             x = block(x, table, view=view)
-        last = x[torch.arange(len(x), device=x.device), view.last]
-        return self.logits(self.norm(last))
+        out: Tensor = self.norm(x)[0]
+        return out
+
+    @torch.no_grad()
+    def drafted(self, hidden: Tensor, following: Tensor, view: CacheView) -> Tensor:
+        """States [N, D] of the first MTP module, which predict the token after `following` [N], the one after each state.
+
+        hidden [N, D] from `extended`, or from this; writes into the cache's layer for that module (V3 report eq. 21-23).
+        """
+        assert self.embed_tokens is not None
+        table = self.rope(view.positions[None])
+        states: Tensor = self.mtp[0](hidden[None], self.embed_tokens(following[None]), table, view=view)
+        return states[0]
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         """Embeddings [B, T, D], in the dtype that this machine computes activations in (kernels/linear.py)."""

@@ -9,33 +9,69 @@ One engine belongs to one thread. `EngineLoop` (loop.py) is that thread for a se
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.model.exact import use_exact_sums
 from firesteel.model.transformer import Transformer
+from firesteel.serve.adapters import Adapters
 from firesteel.serve.blocks import BlockPool
+from firesteel.serve.rectangles import Ints
 from firesteel.serve.runner import Runner
-from firesteel.serve.scheduler import Scheduler
+from firesteel.serve.scheduler import Chunk, Plan, Scheduler
 from firesteel.serve.sequence import Completion, Event, Sampling, Sequence, split_seed
+from firesteel.serve.speculation import Speculation
 
-PREFILL_ONLINE = 512  # prompt tokens a step while others wait for their next token
-PREFILL_BATCH = 8192  # the same when nobody watches: larger batches waste less
+BATCH_TOKENS = 8192  # tokens of a step when nobody watches: larger batches waste less
 SCORES = 1 << 27  # attention scores of one layer that a prompt chunk may need at once, elements (512 MiB in float32)
+DRAFTS = 3  # most tokens to draft at once
+
+
+@dataclass
+class Stats:
+    """What the engine has done since it was made."""
+
+    steps: int = 0
+    prompt_tokens: int = 0  # of sequences that were read, those found in the cache included
+    prefix_hit_tokens: int = 0
+    new_tokens: int = 0
+    drafted: int = 0
+    accepted: int = 0
 
 
 class Engine:
-    """Model + cache + scheduler. `cache_tokens` bounds the memory: cache.bytes_per_token each, rounded up to blocks."""
+    """Model + cache + scheduler.
+
+    `cache_tokens` bounds the memory: cache.bytes_per_token each, rounded up to blocks. `step_tokens`: prompt and answer tokens
+    of one step. `prefix_cache`: keep what was computed, for sequences that begin alike. `speculate`: draft with the model's MTP
+    module, if it has one, as far as it pays; a number: always so many drafts. `batch_invariant`: see model/exact.py.
+    `adapters`: LoRA folders by the names that sequences choose them by.
+    """
 
     def __init__(
-        self, model: Transformer, tokenizer: Tokenizer, *, max_sequences: int, cache_tokens: int, block_size: int = 16
-    ) -> None:
-        self.model, self.tokenizer = model, tokenizer
+        self, model: Transformer, tokenizer: Tokenizer, *, max_sequences: int, cache_tokens: int, block_size: int = 16,
+        step_tokens: int = 512, prefix_cache: bool = True, speculate: bool | int = False, batch_invariant: bool = False,
+        adapters: Mapping[str, Path] | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.tokenizer, self.step_tokens = model, tokenizer, step_tokens
+        if batch_invariant:
+            use_exact_sums(model)
+        self.adapters = Adapters(model, adapters or {})
         pool = BlockPool(-(-cache_tokens // block_size), block_size)
-        self.scheduler = Scheduler(pool, max_sequences)
-        self.runner = Runner(model, max_sequences=max_sequences, num_blocks=pool.count + 1, block_size=block_size)
+        self.scheduler = Scheduler(pool, max_sequences, prefix_cache)
+        most = 0 if not speculate or not model.mtp else DRAFTS if speculate is True else speculate
+        self.speculation = Speculation(most, None if speculate is True else most)
+        self.runner = Runner(
+            model, max_sequences=max_sequences, num_blocks=pool.count + 1, block_size=block_size, drafts=most
+        )
+        self.stats = Stats()
         self._live: dict[str, Sequence] = {}
 
     @property
@@ -65,8 +101,10 @@ class Engine:
     def check(self, sequence: Sequence) -> None:
         """Raise UserError for a sequence that could never run; safe to call from another thread."""
         asked = len(sequence.prompt) + sequence.sampling.max_new_tokens
-        if not sequence.prompt or sequence.sampling.max_new_tokens < 1:
-            raise UserError("a sequence needs at least one prompt token and one new token", value=sequence.id)
+        if not sequence.prompt:
+            raise UserError("a sequence needs at least one prompt token", value=sequence.id)
+        if sequence.sampling.max_new_tokens < 0:
+            raise UserError("a sequence cannot have less than no new tokens", value=sequence.sampling.max_new_tokens)
         if asked > self.context:
             raise UserError(
                 "the request is longer than the context", value=f"{len(sequence.prompt)} prompt tokens + "
@@ -75,11 +113,20 @@ class Engine:
             )  # fmt: skip
         if min(sequence.prompt) < 0 or max(sequence.prompt) >= self.model.config.vocab_size:
             raise UserError("a token id is outside the vocabulary", value=max(sequence.prompt, key=abs))
+        if sequence.adapter and sequence.adapter not in self.adapters.names:
+            raise UserError("there is no such adapter", value=sequence.adapter)
 
-    def step(self, prefill_tokens: int = PREFILL_ONLINE) -> list[Event]:
-        """One scheduling step: an event for every sequence that got a token; the finished leave."""
-        touched = self._advance(prefill_tokens, patience=1)
-        return [Event(s.id, s.ids[-1], s.logprobs[-1], s.tops[-1] if s.tops else [], s.finish_reason) for s in touched]
+    def step(self, step_tokens: int | None = None) -> list[Event]:
+        """One scheduling step: an event for every new token; the finished leave."""
+        events = []
+        for s, n in self._advance(step_tokens or self.step_tokens, patience=1):
+            if not n:
+                events.append(Event(s.id, -1, 0.0, [], s.finish_reason))
+            first = len(s.ids) - n
+            for i in range(first, len(s.ids)):
+                reason = s.finish_reason if i + 1 == len(s.ids) else None
+                events.append(Event(s.id, s.ids[i], s.logprobs[i], s.tops[i] if s.tops else [], reason))
+        return events
 
     def abort(self, id: str) -> None:
         """Drop a sequence wherever it is and free its blocks; unknown ids (finished meanwhile) are ignored."""
@@ -97,6 +144,7 @@ class Engine:
         prompt leaves less room than `max_new_tokens`, the completion ends with "length" at the context's end.
         """
         assert not self.busy, "sample() needs the engine for itself"
+        self.scheduler.pool.forget()  # the weights may be others than last time
         sequences = [
             Sequence(str(i), prompt, Sampling(
                 max_new_tokens=min(max_new_tokens, max(1, self.context - len(prompt))), temperature=temperature,
@@ -111,31 +159,69 @@ class Engine:
                 self.submit(sequence)
             with _evaluating(self.model):
                 while self.busy:
-                    self._advance(PREFILL_BATCH, patience=max(1, self.scheduler.max_sequences // 8))
+                    self._advance(BATCH_TOKENS, patience=max(1, self.scheduler.max_sequences // 8))
         finally:
             for sequence in list(self._live.values()):
                 self._forget(sequence)
         return [Completion(s.ids, s.logprobs, s.finish_reason or "length") for s in sequences]
 
     @torch.inference_mode()
-    def _advance(self, prefill_tokens: int, patience: int) -> list[Sequence]:
-        """Schedule, run, retire. Returns the sequences that got a token, finished ones included."""
+    def _advance(self, step_tokens: int, patience: int) -> list[tuple[Sequence, int]]:
+        """Schedule, run, retire. Returns the sequences that got tokens and how many, finished ones included."""
         most = max(16, SCORES // (self.model.config.num_attention_heads * self.context))
-        plan = self.scheduler.schedule(min(prefill_tokens, most), patience)
+        drafts = self.speculation.drafts(len(self.runner.rows)) if self.speculation.most else 0
+        plan = self.scheduler.schedule(min(step_tokens, most), patience, drafts)
+        self._arrange(plan)
+        if not plan.decode and not plan.chunks:
+            return []
+        began = time.perf_counter()
+        advanced: list[tuple[Sequence, int]] = []
+        for name, rows, chunks in self._by_adapter(plan):
+            self.adapters.use(name)
+            advanced += self.runner.step(chunks, drafts, rows)
+        if not plan.chunks:
+            tokens = sum(n for _, n in advanced)
+            self.speculation.record(len(plan.decode), drafts, tokens, time.perf_counter() - began)
+            self.stats.drafted += drafts * len(plan.decode)
+            self.stats.accepted += tokens - len(plan.decode)
+        self._retire(plan, advanced)
+        return advanced
+
+    def _arrange(self, plan: Plan) -> None:
+        """Rows of the decode batch as the plan says."""
         for sequence in plan.preempted:
             self.runner.leave(sequence)
         for sequence in plan.decode:
             if sequence.row < 0:
                 self.runner.join(sequence)
         for sequence in plan.grown:
-            self.runner.grow(sequence)
-        touched = self.runner.decode() if plan.decode else []
-        if plan.chunks:
-            touched += self.runner.prefill(plan.chunks)
-        for sequence in touched:
+            if sequence.row >= 0:
+                self.runner.grow(sequence)
+
+    def _by_adapter(self, plan: Plan) -> Iterator[tuple[str, Ints | None, list[Chunk]]]:
+        """One pass for each adapter in use: its name, its rows (None: all) and its chunks."""
+        if not self.adapters.names:
+            yield "", None, plan.chunks
+            return
+        rows = self.runner.rows.sequences
+        for name in sorted({s.adapter for s in rows} | {c.sequence.adapter for c in plan.chunks}):
+            own = np.array([s.row for s in rows if s.adapter == name], np.int64)
+            yield name, own, [c for c in plan.chunks if c.sequence.adapter == name]
+
+    def _retire(self, plan: Plan, advanced: list[tuple[Sequence, int]]) -> None:
+        """Name what is in the cache now, count, and let the finished go."""
+        self.stats.steps += 1
+        for sequence in plan.decode:
+            self.scheduler.record(sequence)
+        for chunk in plan.chunks:
+            self.scheduler.record(chunk.sequence)
+        for sequence, n in advanced:
+            self.stats.new_tokens += n
+            if len(sequence.ids) <= n:  # its first
+                self.stats.prompt_tokens += len(sequence.prompt)
+                self.stats.prefix_hit_tokens += sequence.prefix_hits
             if sequence.finish_reason:
                 self._forget(sequence)
-        return touched
 
     def _forget(self, sequence: Sequence) -> None:
         self.runner.leave(sequence)

@@ -57,7 +57,7 @@ def test_a_result_does_not_depend_on_its_neighbours_or_on_the_room(model: Transf
     first = roomy.sample(questions[:1], **settings)
     assert_same(first[0], many[0])
     for e in (roomy, tight):
-        assert e.cache_use == 0 and not e.busy and not e.runner.rows
+        assert e.cache_use == 0 and not e.busy and not len(e.runner.rows)
 
 
 def test_long_prompts_in_chunks_give_the_same_tokens(model: Transformer, tokenizer: Tokenizer) -> None:
@@ -70,7 +70,7 @@ def test_long_prompts_in_chunks_give_the_same_tokens(model: Transformer, tokeniz
         for s in sequences:
             e.submit(s)
         while e.busy:
-            e.step(prefill_tokens=budget)
+            e.step(budget)
         for s, expected in zip(sequences, whole, strict=True):
             assert s.ids == expected.ids
 
@@ -116,11 +116,11 @@ def test_abort_frees_everything_at_any_moment(model: Transformer, tokenizer: Tok
         for i, prompt in enumerate(prompts(4, tokenizer.vocab_size)):
             e.submit(Sequence(str(i), prompt, Sampling(50, 1.0, seed=i)))
         for _ in range(steps):
-            e.step(prefill_tokens=10)
+            e.step(10)
         for i in range(4):
             e.abort(str(i))
             e.abort(str(i))
-        assert not e.busy and e.cache_use == 0 and not e.runner.rows
+        assert not e.busy and e.cache_use == 0 and not len(e.runner.rows)
 
 
 def test_a_trainers_model_is_back_in_training_mode(model: Transformer, tokenizer: Tokenizer) -> None:
