@@ -45,6 +45,7 @@ class GQA(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         c = self.config = config
+        self.exact = False  # exact.py
         heads, groups, width = c.num_attention_heads, c.num_key_value_heads, c.head_dim
         self.q_proj = Linear(c.hidden_size, heads * width, bias=c.qkv_bias)
         self.k_proj = Linear(c.hidden_size, groups * width, bias=c.qkv_bias)
@@ -66,7 +67,11 @@ class GQA(nn.Module):
         """Attention of new tokens to the cache, which receives them first. x [1, N, D], table [1, N, 2, R/2] -> [1, N, D]."""
         q, k, v = (part[0] for part in self._heads(x, table))  # [N, H or G, W]
         view.write(layer, torch.cat((k, v), dim=1).flatten(1))
-        o = [self._fresh(rows, q, k, v) if rows.fresh else self._cached(rows, q, layer) for rows in view.parts]
+        direct = [rows.fresh and not self.exact for rows in view.parts]
+        o = [
+            self._fresh(rows, q, k, v) if at_once else self._cached(rows, q, layer)
+            for rows, at_once in zip(view.parts, direct, strict=True)
+        ]
         out: Tensor = self.o_proj((o[0] if len(o) == 1 else torch.cat(o))[None])
         return out
 
@@ -74,12 +79,13 @@ class GQA(nn.Module):
         """Whole beginnings of sequences: causal attention among themselves. -> [B*T, H*W]."""
         q, k, v = (rows.of(x).transpose(1, 2) for x in (q, k, v))
         o = attend(q, k, v, None, self.config.softmax_scale)
-        return o.transpose(1, 2).flatten(2).flatten(0, 1)
+        out: Tensor = o.transpose(1, 2).flatten(2).flatten(0, 1)
+        return out
 
     def _cached(self, rows: Rows, q: Tensor, layer: int) -> Tensor:
         """Queries q [N, H, W] of the rectangle to what is cached. -> [B*T, H*W]."""
         groups, width = self.config.num_key_value_heads, self.config.head_dim
-        T, kind = rows.T, product_dtype(q)
+        T, kind = rows.T, torch.float64 if self.exact else product_dtype(q)
         context = rows.context(layer, kind)  # [B, S, 2*G*W]
         k, v = context.unflatten(-1, (2, groups, width)).permute(2, 0, 3, 1, 4)  # each [B, G, S, W]
         x = rows.of(q).to(kind).unflatten(2, (groups, -1)).permute(0, 2, 1, 3, 4).flatten(2, 3)  # [B, G, T*H/G, W]

@@ -84,7 +84,8 @@ class Rows:
 
     def of(self, x: Tensor) -> Tensor:
         """This rectangle's part of something of all tokens: [N, ...] -> [B, T, ...]."""
-        return x[self.span].unflatten(0, (self.B, self.T))
+        part: Tensor = x[self.span].unflatten(0, (self.B, self.T))
+        return part
 
     def slots(self) -> Tensor:
         """Where the new tokens go, [B, T]."""

@@ -54,13 +54,13 @@ class LinearAdapter(nn.Module):
     def __init__(self, base: Linear, lora: LoRA) -> None:
         super().__init__()
         like: dict[str, Any] = {"device": base.weight.device, "dtype": base.weight.dtype}
-        self.scale = lora.scale
+        self.scale, self.op = lora.scale, base.op
         self.a = nn.Parameter(torch.empty(lora.rank, base.in_features, **like))
         self.b = nn.Parameter(torch.zeros(base.out_features, lora.rank, **like))
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., I] -> [..., O]."""
-        linear = kernel("linear", x.device.type)
+        linear = kernel(self.op, x.device.type)
         out: Tensor = linear(linear(x, self.a), self.b)
         return out * self.scale
 
@@ -81,7 +81,7 @@ class ExpertsAdapter(nn.Module):
         super().__init__()
         E, D, inner = base.down.shape
         like: dict[str, Any] = {"device": base.down.device, "dtype": base.down.dtype}
-        self.scale, self.rank, self.inner = lora.scale, lora.rank, inner
+        self.scale, self.rank, self.inner, self.op = lora.scale, lora.rank, inner, base.op
         self.gate_up_a = nn.Parameter(torch.empty(E, 2 * lora.rank, D, **like))  # the gate's rows, then up's
         self.gate_up_b = nn.Parameter(torch.zeros(E, 2 * inner, lora.rank, **like))
         self.down_a = nn.Parameter(torch.empty(E, lora.rank, inner, **like))
@@ -89,14 +89,14 @@ class ExpertsAdapter(nn.Module):
 
     def gate_up(self, rows: Tensor, counts: list[int]) -> Tensor:
         """rows [M, D] -> [M, 2I], to be added to the projections of gate and up."""
-        linear = kernel("grouped_linear", rows.device.type)
+        linear = kernel(self.op, rows.device.type)
         low = linear(rows, self.gate_up_a, counts).chunk(2, dim=-1)
         parts = [linear(x, b, counts) for x, b in zip(low, self.gate_up_b.chunk(2, dim=1), strict=True)]
         return torch.cat(parts, dim=-1) * self.scale
 
     def down(self, act: Tensor, counts: list[int]) -> Tensor:
         """act [M, I] -> [M, D], to be added to the projection down."""
-        linear = kernel("grouped_linear", act.device.type)
+        linear = kernel(self.op, act.device.type)
         out: Tensor = linear(linear(act, self.down_a, counts), self.down_b, counts)
         return out * self.scale
 

@@ -40,6 +40,7 @@ class MLA(nn.Module):
         self.kv_a_layernorm = RMSNorm(c.kv_lora_rank, c.latent_norm_eps)
         self.kv_b_proj = Linear(c.kv_lora_rank, heads * (c.qk_nope_head_dim + c.v_head_dim), bias=False)  # W_UK, W_UV
         self.o_proj = Linear(heads * c.v_head_dim, width, bias=c.o_bias)  # W_O (eq. 47)
+        self.exact = False  # exact.py
         self.every_head: Callable[[Tensor], Tensor] | None = None  # tensor.py: what heads on several processes read
 
     def forward(self, x: Tensor, table: Tensor, mask: Tensor | Part | None = None) -> Tensor:
@@ -63,7 +64,7 @@ class MLA(nn.Module):
         up = self.kv_b_proj.effective().unflatten(0, (self.config.num_attention_heads, -1))  # [H, N+V, C]: W_UK, W_UV
         o = [
             self._expanded(*(rows.of(part) for part in (q_nope, q_rope, latent, k_rope)))
-            if rows.fresh and rows.T >= EXPAND
+            if rows.fresh and rows.T >= EXPAND and not self.exact
             else self._absorbed(rows, q_nope, q_rope, up, layer)
             for rows in view.parts
         ]
@@ -83,14 +84,14 @@ class MLA(nn.Module):
     def _absorbed(self, rows: Rows, q_nope: Tensor, q_rope: Tensor, up: Tensor, layer: int) -> Tensor:
         """Queries of the rectangle, taken to the latent space, to what is cached. -> [B*T, H*V]."""
         c = self.config
-        kind = product_dtype(q_nope)
+        kind = torch.float64 if self.exact else product_dtype(q_nope)
         B, T, H, C = rows.B, rows.T, c.num_attention_heads, c.kv_lora_rank
         up = up.to(kind)
         context = rows.context(layer, kind)  # [B, S, C+R]
         content, rotated = (part[rows.span].to(kind) for part in (q_nope, q_rope))  # [B*T, H, *]
         q_latent = torch.einsum("nhk,hkc->nhc", content, up[:, : c.qk_nope_head_dim])  # W_UK^T q: absorption
         q = torch.cat((q_latent, rotated), dim=-1).view(B, T * H, -1)
-        scores = torch.bmm(q, context.mT).view(B, T, H, -1).float() * c.softmax_scale
+        scores = torch.bmm(q, context.mT).view(B, T, H, -1).to(torch.promote_types(kind, torch.float32)) * c.softmax_scale
         scores.masked_fill_(~rows.visible[:, :, None], float("-inf"))
         p = torch.softmax(scores, dim=-1).to(kind)  # [B, T, H, S]
         o_latent = torch.bmm(p.view(B, T * H, -1), context[..., :C]).view(B * T, H, C)

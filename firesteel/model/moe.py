@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from firesteel.kernels.exact import linear_exact
 from firesteel.kernels.table import kernel
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import SwiGLU
@@ -25,7 +26,7 @@ class Router(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.exact = config, False  # exact.py
         self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
         self.e_score_correction_bias: Tensor | None
         bias = torch.zeros(config.n_routed_experts) if config.topk_method == "noaux_tc" else None
@@ -34,7 +35,10 @@ class Router(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x [N, D] -> gates [N, K], chosen experts [N, K], affinities [N, E]."""
         c = self.config
-        logits = F.linear(x.float(), self.weight.float())
+        if self.exact:
+            logits = linear_exact(x.float(), self.weight.float())
+        else:
+            logits = F.linear(x.float(), self.weight.float())
         scores = torch.sigmoid(logits) if c.scoring_func == "sigmoid" else torch.softmax(logits, dim=-1)
         choice = scores.detach()
         if self.e_score_correction_bias is not None:
@@ -121,6 +125,7 @@ class MoE(nn.Module):
         self.shared_experts = SwiGLU(c.hidden_size, shared, bias=c.mlp_bias) if shared else None
         self.adapter: Any = None  # lora.ExpertsAdapter, where there is one
         self.op = "grouped_linear"  # of kernels.table; training may choose another (train/precision.py)
+        self.exact = False  # exact.py
         self.spread: Any = None  # train/parallel/expert.py, where experts live on several processes
         self.whole: Callable[[Tensor], Tensor] | None = (
             None  # context.py: counts [B, E] of whole sequences from parts of them
@@ -157,6 +162,8 @@ class MoE(nn.Module):
         rows = _Dispatch.apply(x, order, inverse, K)
         done = self.experts(rows, counts.tolist()) if compute is None else compute(rows, counts)
         y = permuted(done, order, inverse).unflatten(0, (N, K))
+        if self.exact:
+            return torch.einsum("nk,nkd->nd", gates.double(), y.double()).to(x.dtype)
         return torch.bmm(gates[:, None].to(y.dtype), y)[:, 0]
 
     def experts(self, rows: Tensor, counts: list[int]) -> Tensor:

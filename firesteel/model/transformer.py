@@ -65,6 +65,7 @@ class Transformer(nn.Module):
         head = self.last and not c.tie_word_embeddings
         self.lm_head = Linear(c.hidden_size, c.vocab_size, bias=False) if head else None
         self.rope = Rope(c)
+        self.head_op = "linear"  # of kernels.table (exact.py)
         self.context: Any = None  # train/parallel/context.py, where several processes share each sequence
 
     @property
@@ -95,7 +96,7 @@ class Transformer(nn.Module):
         head = self.lm_head or self.embed_tokens
         assert head is not None, "this part of the model has no head"
         weight = head.weight
-        logits: Tensor = kernel("linear", hidden.device.type)(hidden, weight)
+        logits: Tensor = kernel(self.head_op, hidden.device.type)(hidden, weight)
         return logits.float()
 
     def predict_further(self, hidden: Tensor, tokens: Tensor, segments: Tensor | None = None) -> list[Tensor]:

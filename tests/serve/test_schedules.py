@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from firesteel.core.config import ModelSettings
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.model.cache import ContiguousCache
 from firesteel.model.config import ModelConfig
+from firesteel.model.exact import use_exact_sums
 from firesteel.model.transformer import Transformer
 from firesteel.serve.drafting import Drafting
 from firesteel.serve.engine import Engine
-from firesteel.serve.plain import plain_sample
+from firesteel.serve.plain import plain_choose, plain_sample
 from firesteel.serve.sequence import Completion, Sampling, Sequence
 
 SHAPES = {
@@ -122,3 +124,54 @@ def test_every_schedule_gives_the_tokens_of_the_plain_sampler(
             assert (sequence.ids, sequence.finish_reason) == (twin.ids, twin.finish_reason)
             assert sequence.logprobs == pytest.approx(twin.logprobs, abs=1e-4)
     assert e.cache_use == 0 and not len(e.runner.rows)
+
+
+@functools.cache
+def toy_bf16(kind: str) -> Transformer:
+    """Rounded to bfloat16, where another order of summation is soon another token."""
+    model = Transformer(toy(kind).config)
+    model.load_state_dict(toy(kind).state_dict())
+    return model.to(torch.bfloat16).eval()
+
+
+@functools.cache
+def alone(kind: str, number: int, exact: bool) -> Completion:
+    """The plain way through the cache: the whole sequence in one piece for every token, nothing else beside it."""
+    prompt, sampling = requests()[number]
+    model = toy_bf16(kind)
+    if exact:
+        use_exact_sums(model)
+
+    ids: list[int] = []
+    logprobs: list[float] = []
+    while len(ids) < sampling.max_new_tokens and not (ids and ids[-1] in sampling.stop_ids):
+        cache = ContiguousCache(model.config, rows=1, length=len(prompt + ids), dtype=model.dtype)
+        view = cache.view(torch.tensor([0]), torch.tensor([len(prompt + ids)]), len(prompt + ids))
+        logits = model.extend(torch.tensor(prompt + ids), view)[0].double().numpy()
+        token, logprob = plain_choose(logits, prompt, ids, sampling)
+        ids.append(token)
+        logprobs.append(logprob)
+    return Completion(ids, logprobs, "length")
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.sampled_from(sorted(SHAPES)), st.lists(st.integers(0, 23), min_size=1, max_size=10), st.integers(1, 6),
+    st.integers(1, 8), st.integers(1, 60), st.integers(0, 2),
+)  # fmt: skip
+def test_batch_invariant_bfloat16_gives_the_same_bits_in_every_schedule(
+    tokenizer: Tokenizer, kind: str, numbers: list[int], rows: int, block: int, budget: int, drafts: int
+) -> None:
+    e = Engine(
+        toy_bf16(kind), tokenizer, max_sequences=rows, cache_tokens=140, block_size=block, step_tokens=budget,
+        speculate=drafts, batch_invariant=True,
+    )  # fmt: skip
+    sequences = [Sequence(str(i), *requests()[number]) for i, number in enumerate(numbers)]
+    for sequence in sequences:
+        e.submit(sequence)
+    while e.busy:
+        e.step()
+    for sequence, number in zip(sequences, numbers, strict=True):
+        twin = alone(kind, number, True)
+        assert sequence.ids == twin.ids
+        assert sequence.logprobs == pytest.approx(twin.logprobs, abs=1e-5)  # of float32 logits that are bit-equal
