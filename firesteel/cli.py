@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,7 @@ import typer
 
 from firesteel import __version__
 from firesteel.core.errors import FiresteelError
+from firesteel.serve import options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -312,32 +314,31 @@ def _print_accuracy(facts: dict[str, Any]) -> None:
         typer.echo(f"{name:<16} {estimate}")
 
 
-@app.command(epilog="Example: firesteel serve runs/quickstart/release --port 8000")
+@app.command(epilog="Example: firesteel serve runs/quickstart/release --port 8000 --set cache_gb=4")
 def serve(
-    model: Model,
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 opens it to the network.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 takes a free one.")
-    ] = 8000,
-    keys: Annotated[
-        Path | None,
-        typer.Option("--keys", metavar="FILE", help="Hashes of API keys, one a line; without it nobody needs a key."),
-    ] = None,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="What clients call the model; its folder's name if left out.")
-    ] = "",
-    device: Device = "auto",
-    guard: Guarded = True,
-    keywords: Keywords = None,
-) -> None:
-    """Serve a model: an OpenAI-compatible API, a chat page, and Prometheus metrics. Ctrl-C ends it."""
-    _before_torch()
-    from firesteel.serve.openai.server import serve as listen
+    model: Model, host: options.Host = None, port: options.Port = None, keys: options.KeyFile = None,
+    name: options.Name = "", adapter: options.Adapters = None, context: options.Context = 0,
+    recipe: options.RecipeFile = None, overrides: options.Settings = None, device: Device = "auto", guard: Guarded = True,
+    keywords: Keywords = None, open_metrics: options.OpenMetrics = False,
+) -> None:  # fmt: skip
+    """Serve a model: an OpenAI-compatible API, a chat page, and Prometheus metrics.
 
-    rules = _guard(guard, keywords)
-    listen(model, host=host, port=port, keys=keys, guard=rules, name=name, device=device, console=_console())
+    What the memory does not hold is refused at the start. Ctrl-C lets running requests finish; a second one does not.
+    """
+    began = time.perf_counter()
+    settings, adapters = options.settings_of(recipe, overrides), options.adapters_of(adapter)
+    _before_torch()
+    from firesteel.serve.load import Phases
+    from firesteel.serve.openai import server
+
+    phases = Phases(imports=time.perf_counter() - began)
+    with phases("guard"):
+        rules = _guard(guard, keywords)
+    server.serve(
+        model, host=host or settings.host, port=settings.port if port is None else port, keys=keys, guard=rules, name=name,
+        device=device, console=_console(), settings=settings, adapters=adapters, context=context,
+        open_metrics=open_metrics, phases=phases,
+    )  # fmt: skip
 
 
 @app.command(epilog='Example: firesteel chat runs/quickstart/release --question "48 + 77 = ?"')
@@ -346,6 +347,7 @@ def chat(
     question: Annotated[
         str | None, typer.Option("--question", metavar="TEXT", help="Ask this, print the answer, and end.")
     ] = None,
+    context: options.Context = 0,
     device: Device = "auto",
     guard: Guarded = True,
     keywords: Keywords = None,
@@ -354,7 +356,7 @@ def chat(
     _before_torch()
     from firesteel.serve.chat import chat as talk
 
-    talk(model, _guard(guard, keywords), _console(), question=question, device=device)
+    talk(model, _guard(guard, keywords), _console(), question=question, device=device, context=context)
 
 
 def _guard(wanted: bool, keywords: list[Path] | None) -> Guard | None:

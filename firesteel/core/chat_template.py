@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.runtime import Context
@@ -55,6 +55,7 @@ class ChatTemplate:
             )
         self.source, self._tokens, self._now = source, dict(tokens), now
         self._tools: list[Tool] | None = None
+        self._variables: dict[str, Any] = {}
 
     def with_tools(self, tools: Sequence[Tool]) -> ChatTemplate:
         """The same template, shown these tools with every conversation that it draws."""
@@ -62,9 +63,20 @@ class ChatTemplate:
         other._tools = list(tools) or None
         return other
 
+    def with_variables(self, variables: Mapping[str, Any]) -> ChatTemplate:
+        """The same template, given these variables of its own (enable_thinking, reasoning_effort) with every conversation."""
+        other = copy.copy(self)
+        other._variables = dict(variables)
+        return other
+
     def knows(self, name: str) -> bool:
         """Whether the template speaks of something, `tools` or `tool_calls`; what it does not name would be lost."""
         return bool(re.search(rf"\b{re.escape(name)}\b", self.source))
+
+    @cached_property
+    def takes(self) -> frozenset[str]:
+        """Names of the variables that the template reads from outside. Raises UserError if it is no Jinja."""
+        return frozenset(self._guard(lambda: meta.find_undeclared_variables(self._environment.parse(self.source))))
 
     @property
     def marks_speech(self) -> bool:
@@ -91,7 +103,7 @@ class ChatTemplate:
             "messages": [_as_sent(message) for message in messages], "tools": self._tools, "documents": None,
             "add_generation_prompt": add_generation_prompt, "range": _Range(), "speech_marks": (marks.open, marks.close),
         }  # fmt: skip
-        return self._guard(lambda: self._whole(self._tokens | variables))
+        return self._guard(lambda: self._whole(self._tokens | self._variables | variables))
 
     def _whole(self, variables: Mapping[str, Any]) -> str:
         pieces, size = [], 0

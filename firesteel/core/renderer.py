@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from firesteel.core.chat_template import ChatTemplate, Message, Tool
 from firesteel.core.control import Control
@@ -25,11 +26,13 @@ class Renderer:
         self.template, self.control, self.encoder = template, control, encoder
 
     def render(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool, masked: bool, tools: Sequence[Tool] = ()
-    ) -> tuple[list[int], list[bool]]:
+        self, messages: Sequence[Message], *, add_generation_prompt: bool, masked: bool, tools: Sequence[Tool] = (),
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[list[int], list[bool]]:  # fmt: skip
         """Ids [T] and, if `masked`, where the assistant speaks [T]. Raises UserError."""
-        template = self._checked(messages, tools)
-        messages = with_arguments(messages)
+        template = self._checked(messages, tools).with_variables(variables or {})
+        called = any(message.get("tool_calls") for message in messages)
+        messages = with_arguments(messages, as_text=self._wants_text) if called else messages
         marks = template.marks(messages, tools)
         safe = self._disarmed(messages, marks.seam)
         if tools:
@@ -121,6 +124,22 @@ class Renderer:
         """Whether a prompt ends inside a thought."""
         after = self._probe(("user",), prompt=True).rpartition(_WORD)[2]
         return after.rfind(THINK) > after.rfind(END_THINK)
+
+    @cached_property
+    def _wants_text(self) -> bool:
+        """Whether the template takes a call's arguments as JSON text, and not as a table."""
+
+        def takes(arguments: Any) -> bool:
+            call = {"id": _WORD, "type": "function", "function": {"name": _WORD, "arguments": arguments}}
+            calling = {"role": "assistant", "content": "", "tool_calls": [call]}
+            messages: list[Message] = [{"role": "user", "content": _WORD}, calling]
+            try:
+                template = self.template
+                return bool(template and template.draw(messages, template.marks(messages), add_generation_prompt=False))
+            except UserError:
+                return False
+
+        return not takes({_WORD: _WORD}) and takes(f'{{"{_WORD}": "{_WORD}"}}')
 
     def _probe(self, roles: Sequence[str], prompt: bool) -> str:
         """What the template makes of a conversation of these roles; empty if it refuses it."""

@@ -6,6 +6,7 @@ opened the thought (DeepSeek-R1's does): then the reply begins inside it. A thou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firesteel.core.decoding import IncrementalText, Pieces
@@ -24,10 +25,13 @@ class Manner:
 
 
 class Speech:
-    """One reply. `push` gives (reasoning, answer) that became certain; `thinking` is how it stands, `thought` how it was."""
+    """One reply. `push` gives (reasoning, answer) that became certain; `thinking` is how it stands, `thought` how it was.
 
-    def __init__(self, pieces: Pieces, manner: Manner) -> None:
-        self._pieces, self._manner = pieces, manner
+    `marks`: characters that stand in the answer for ids that are markup there (calls.py).
+    """
+
+    def __init__(self, pieces: Pieces, manner: Manner, marks: Mapping[int, str] | None = None) -> None:
+        self._pieces, self._manner, self._marks = pieces, manner, marks or {}
         self._utf8 = IncrementalText(pieces)
         self._by_id = manner.think_id is not None and manner.end_think_id is not None
         self._held = ""  # text that may yet turn out to be a tag
@@ -40,6 +44,8 @@ class Speech:
             return ("", "") if self.thinking else self._open()  # one that the prompt has opened may be opened again
         if self._by_id and id == self._manner.end_think_id and self.thinking:
             return self._close(self._utf8.finish())
+        if id in self._marks and not self.thinking:
+            return self._sort(self._utf8.finish() + self._marks[id])
         return self._sort(self._utf8.push(id))
 
     def finish(self) -> tuple[str, str]:

@@ -214,9 +214,16 @@ class Tokenizer:
         )
         return Rendered(ids, mask)
 
-    def prompt(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> list[int]:
-        """A conversation to the ids that the model is to continue: `render` without its mask, and its demands for one."""
-        return self._renderer.render(messages, tools=tools, add_generation_prompt=True, masked=False)[0]
+    def prompt(
+        self, messages: Sequence[Message], *, tools: Sequence[Tool] = (), variables: Mapping[str, Any] | None = None
+    ) -> list[int]:
+        """A conversation to the ids that the model is to continue: `render` without its mask, and its demands for one.
+
+        `variables` are further ones that the model's template knows, such as enable_thinking.
+        """
+        return self._renderer.render(
+            messages, tools=tools, add_generation_prompt=True, masked=False, variables=variables
+        )[0]
 
     @cached_property
     def call_id(self) -> int | None:

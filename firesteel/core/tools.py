@@ -17,13 +17,15 @@ TOOLS, TOOL_CALL = "<|tools|>", "<|tool_call|>"
 MAX_DEPTH = 32  # of tables and lists inside a schema or a call's arguments
 
 
-def with_arguments(messages: Sequence[Message]) -> list[Message]:
-    """The messages with the arguments of calls as tables, as templates expect; the wire has them as JSON text.
+def with_arguments(messages: Sequence[Message], *, as_text: bool = False) -> list[Message]:
+    """The messages with the arguments of calls as tables, as most templates expect; the wire has them as JSON text.
 
-    Raises UserError for a call that is none.
+    `as_text`: as JSON text all the same, for templates that expect that (DeepSeek's).
+
+    Raises UserError for a call that is none, and for arguments that are nested too deep.
     """
     return [
-        message | {"tool_calls": [_call(call) for call in _list(message["tool_calls"])]}
+        message | {"tool_calls": [_call(call, as_text) for call in _list(message["tool_calls"])]}
         if message.get("tool_calls") else message
         for message in messages
     ]  # fmt: skip
@@ -35,7 +37,7 @@ def _list(value: Any) -> list[Any]:
     return list(value)
 
 
-def _call(call: Any) -> dict[str, Any]:
+def _call(call: Any, as_text: bool = False) -> dict[str, Any]:
     function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str) or not function["name"]:
         raise _no_call(call)
@@ -47,7 +49,9 @@ def _call(call: Any) -> dict[str, Any]:
             raise _no_call(call) from e
     if not isinstance(arguments, Mapping):
         raise _no_call(call)
-    return {"type": "function", **call, "function": {**function, "arguments": dict(arguments)}}
+    table = with_keys(arguments, str)
+    sent = json.dumps(table, ensure_ascii=False) if as_text else table
+    return {"type": "function", **call, "function": {**function, "arguments": sent}}
 
 
 def _no_call(value: Any) -> UserError:

@@ -18,12 +18,24 @@ from firesteel.kernels.grouped import spans_of
 PIECE = 1 << 18  # weights that are widened at a time: 2 MiB, which stay in the second-level cache
 
 
+def linear_exact_reference(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The slow twin: all of the weight at once, element by element. x [..., I], weight [O, I], bias [O] -> [..., O]."""
+    y = (x.double()[..., None, :] * weight.double()).sum(dim=-1)
+    return (y if bias is None else y + bias.double()).to(x.dtype)
+
+
 def linear_exact(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., I], weight [O, I], bias [O] -> x weight^T + bias, [..., O] in x's dtype."""
     wide = x.reshape(-1, x.shape[-1]).double()
     out = torch.cat([wide @ rows.double().t() for rows in weight.split(max(1, PIECE // weight.shape[1]))], dim=1)
     out = out if bias is None else out + bias.double()
     return out.to(x.dtype).view(*x.shape[:-1], -1)
+
+
+def grouped_linear_exact_reference(x: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
+    """The slow twin of `grouped_linear_exact`."""
+    parts = zip(x.split(counts), weight, strict=True)
+    return torch.cat([linear_exact_reference(rows, expert) for rows, expert in parts])
 
 
 def grouped_linear_exact(x: Tensor, weight: Tensor, counts: list[int]) -> Tensor:

@@ -11,7 +11,12 @@ import torch.nn.functional as F
 from firesteel.compute.device import ACCELERATORS
 from firesteel.kernels.attention import causal_attention_cpu, causal_attention_fused, causal_attention_reference
 from firesteel.kernels.embedding import embedding
-from firesteel.kernels.exact import grouped_linear_exact, linear_exact
+from firesteel.kernels.exact import (
+    grouped_linear_exact,
+    grouped_linear_exact_reference,
+    linear_exact,
+    linear_exact_reference,
+)
 from firesteel.kernels.grouped import grouped_linear_cpu, grouped_linear_reference
 from firesteel.kernels.linear import linear
 from firesteel.kernels.linear_fp8 import (
@@ -36,8 +41,8 @@ OPS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "embedding": {"reference": F.embedding, "cpu": embedding},
     "linear": {"reference": F.linear, "cpu": linear},
-    "linear_exact": {"reference": linear_exact},
-    "grouped_linear_exact": {"reference": grouped_linear_exact},
+    "linear_exact": _everywhere(linear_exact, linear_exact_reference),
+    "grouped_linear_exact": _everywhere(grouped_linear_exact, grouped_linear_exact_reference),
     "linear_fp8": _everywhere(linear_fp8, linear_fp8_reference),
     "linear_fp8_powers": _everywhere(partial(linear_fp8, powers=True), partial(linear_fp8_reference, powers=True)),
     "rms_norm": {"reference": rms_norm_reference, "cpu": rms_norm_cpu},

@@ -92,7 +92,8 @@ class GQA(nn.Module):
         share = x.shape[2] // T
         mask = rows.visible[:, None, :, None].expand(-1, 1, -1, share, -1).flatten(2, 3)  # [B, 1, T*H/G, S]
         o = F.scaled_dot_product_attention(x, k, v, attn_mask=mask, scale=self.config.softmax_scale)
-        return o.unflatten(2, (T, share)).permute(0, 2, 1, 3, 4).reshape(rows.B * T, -1).to(q.dtype)
+        out: Tensor = o.unflatten(2, (T, share)).permute(0, 2, 1, 3, 4).reshape(rows.B * T, -1).to(q.dtype)
+        return out
 
     def _heads(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [B, T, H, W], rotated keys and values [B, T, G, W]."""

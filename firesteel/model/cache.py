@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,11 +28,11 @@ class _Store:
     ) -> None:  # fmt: skip
         shape = (config.num_hidden_layers + drafts, slots)  # `drafts`: layers of MTP modules that are kept, too
         self.group = math.gcd(*config.cache_parts)  # elements that share a scale: never of two parts
-        self.data = torch.zeros(*shape, config.cache_width, device=device, dtype=torch.int8 if int8 else dtype)
+        self.data = _zeros((*shape, config.cache_width), device, torch.int8 if int8 else dtype)
         self.scale: Tensor | None = None
         if int8:
             groups = config.cache_width // self.group
-            self.scale = torch.zeros(*shape, groups, device=device, dtype=torch.bfloat16)
+            self.scale = _zeros((*shape, groups), device, torch.bfloat16)
 
     @property
     def bytes_per_token(self) -> int:
@@ -195,3 +196,12 @@ class _ContiguousRows(Rows):
             return part[layer, :-1].view(store.rows, store.length, -1)[: self.B, : self.S]
 
         return store.restored(rows(store.data), None if store.scale is None else rows(store.scale), dtype)
+
+
+def _zeros(shape: tuple[int, ...], device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    """Zeros, on the CPU in memory that the system gives page by page as it is written; torch.zeros writes it all at once."""
+    if torch.device(device).type != "cpu":
+        return torch.zeros(shape, device=device, dtype=dtype)
+    plain = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)  # calloc
+    start = -plain.ctypes.data % 64  # a cache line, as torch's own memory begins
+    return torch.from_numpy(plain[start : len(plain) - 64 + start]).view(dtype).view(shape)

@@ -91,7 +91,9 @@ class MLA(nn.Module):
         content, rotated = (part[rows.span].to(kind) for part in (q_nope, q_rope))  # [B*T, H, *]
         q_latent = torch.einsum("nhk,hkc->nhc", content, up[:, : c.qk_nope_head_dim])  # W_UK^T q: absorption
         q = torch.cat((q_latent, rotated), dim=-1).view(B, T * H, -1)
-        scores = torch.bmm(q, context.mT).view(B, T, H, -1).to(torch.promote_types(kind, torch.float32)) * c.softmax_scale
+        scores = (
+            torch.bmm(q, context.mT).view(B, T, H, -1).to(torch.promote_types(kind, torch.float32)) * c.softmax_scale
+        )
         scores.masked_fill_(~rows.visible[:, :, None], float("-inf"))
         p = torch.softmax(scores, dim=-1).to(kind)  # [B, T, H, S]
         o_latent = torch.bmm(p.view(B, T * H, -1), context[..., :C]).view(B * T, H, C)

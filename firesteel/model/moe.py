@@ -35,10 +35,8 @@ class Router(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x [N, D] -> gates [N, K], chosen experts [N, K], affinities [N, E]."""
         c = self.config
-        if self.exact:
-            logits = linear_exact(x.float(), self.weight.float())
-        else:
-            logits = F.linear(x.float(), self.weight.float())
+        product = linear_exact if self.exact else F.linear
+        logits = product(x.float(), self.weight.float())
         scores = torch.sigmoid(logits) if c.scoring_func == "sigmoid" else torch.softmax(logits, dim=-1)
         choice = scores.detach()
         if self.e_score_correction_bias is not None:

@@ -118,12 +118,14 @@ def extend_keys(sequence: Sequence, block_size: int, blocks: int) -> None:
     chance or on purpose, would be answered from the other's context: a weak hash shows one user what another has written.
     """
     keys = sequence.keys
-    if len(keys) >= blocks:
+    done = len(keys)
+    if done >= blocks:
         return
     parent = keys[-1] if keys else _root(sequence.adapter, sequence.salt)
-    for i in range(len(keys), blocks):
-        tokens = array("I", sequence.tokens(i * block_size, block_size))
-        parent = hashlib.sha256(parent + tokens.tobytes()).digest()
+    tokens = array("I", sequence.tokens(done * block_size, (blocks - done) * block_size))
+    data, width = tokens.tobytes(), block_size * tokens.itemsize
+    for start in range(0, len(data), width):
+        parent = hashlib.sha256(parent + data[start : start + width]).digest()
         keys.append(parent)
 
 

@@ -22,12 +22,13 @@ LABEL = "AI 生成 / AI-generated"
 
 def chat(
     model_folder: Path, guard: Guard | None = None, console: Console | None = None, *, question: str | None = None,
-    temperature: float = 0.0, settings: ServeSettings | None = None, device: str = "cpu",
+    temperature: float = 0.0, settings: ServeSettings | None = None, device: str = "cpu", context: int = 0,
     read: Callable[[str], str] = input,
 ) -> str:  # fmt: skip
     """Talk with a model until /quit; with `question`, ask that and return the answer. Raises UserError for the model."""
     console = console or Console()
-    with serving(model_folder, guard=guard, settings=settings, device=device, name="model") as url:
+    settings = settings or ServeSettings(max_sequences=1)  # one talks: the cache is one full context
+    with serving(model_folder, guard=guard, settings=settings, device=device, name="model", context=context) as url:
         conversation = Conversation(url, console, temperature)
         if question is not None:
             return conversation.ask(question)

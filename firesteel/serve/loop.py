@@ -7,6 +7,7 @@ raises, the loop is dead and says so: every waiting handler gets the failure, an
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import queue
 import threading
@@ -19,6 +20,7 @@ from firesteel.serve.sequence import Event, Sequence
 
 Inbox = asyncio.Queue[Event | FiresteelError]
 STALLED_AFTER = 120.0  # seconds in one step after which the loop counts as hung
+LAST_STEP = 10.0  # seconds that a step may still take when the thread should end; a hung one is left behind
 
 _log = logging.getLogger(__name__)
 
@@ -32,9 +34,14 @@ class EngineLoop:
 
     def __init__(self, engine: Engine, *, max_in_flight: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.engine, self.max_in_flight = engine, max_in_flight
+        self.draining = False  # set: what runs is finished, and nothing new is taken (openai/operation.py refuses it)
+        self.admitted: Callable[[float], None] = lambda seconds: (
+            None
+        )  # told how long each sequence waited for its place
         self._clock = clock
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._inboxes: dict[str, Inbox] = {}
+        self._queued: dict[str, tuple[Sequence, float]] = {}  # submitted and not begun; the thread's own
         self._error: BaseException | None = None
         self._step_began: float | None = None
         self._thread: threading.Thread | None = None
@@ -69,7 +76,7 @@ class EngineLoop:
         """End the thread after the current step; what is still in flight fails."""
         if self._thread is not None:
             self._commands.put(None)
-            self._thread.join()
+            self._thread.join(LAST_STEP)
             self._fail_all(FiresteelError("the server is shutting down"))
 
     def submit(self, sequences: list[Sequence]) -> Inbox:
@@ -86,19 +93,35 @@ class EngineLoop:
         inbox: Inbox = asyncio.Queue()
         for sequence in sequences:
             self._inboxes[sequence.id] = inbox
-            self._commands.put(lambda s=sequence: self.engine.submit(s))  # type: ignore[misc]
+            self._commands.put(functools.partial(self._take, sequence, self._clock()))
         return inbox
 
     def abort(self, id: str) -> None:
         """Drop a sequence; nothing more arrives for it. Unknown ids are ignored."""
         if self._inboxes.pop(id, None) is not None:
-            self._commands.put(lambda: self.engine.abort(id))
+            self._commands.put(functools.partial(self._drop, id))
+
+    def cut(self) -> None:
+        """Abort everything; who waits is told that the server is shutting down."""
+        for id in self._inboxes:
+            self._commands.put(functools.partial(self._drop, id))
+        self._fail_all(FiresteelError("the server is shutting down"))
+
+    def _take(self, sequence: Sequence, asked: float) -> None:
+        self.engine.submit(sequence)
+        self._queued[sequence.id] = (sequence, asked)
+
+    def _drop(self, id: str) -> None:
+        self._queued.pop(id, None)
+        self.engine.abort(id)
 
     def _run(self) -> None:
         try:
             while self._obey():
                 self._step_began = self._clock()
                 events = self.engine.step()
+                if self._queued:
+                    self._note_begun(self._step_began)
                 self._step_began = None
                 if events:
                     self._call(self._deliver, events)
@@ -107,6 +130,13 @@ class EngineLoop:
             _log.exception("the engine loop died")
             self._call(self._fail_all, FiresteelError("the engine stopped", why=f"{type(e).__name__}: {e}"))
             self.died.set()
+
+    def _note_begun(self, step_began: float) -> None:
+        """Tell how long those have waited whose first tokens this step computed."""
+        for id, (sequence, asked) in list(self._queued.items()):
+            if sequence.cached or sequence.finish_reason:
+                self.admitted(max(0.0, step_began - asked))
+                del self._queued[id]
 
     def _obey(self) -> bool:
         """Carry out all commands; wait for one while there is no work. False = stop."""

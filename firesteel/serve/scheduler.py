@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from firesteel.core.errors import UserError
 from firesteel.serve.blocks import BlockPool, extend_keys
@@ -45,6 +46,15 @@ class Plan:
     chunks: list[Chunk] = field(default_factory=list)
 
 
+class _Wait(NamedTuple):
+    """Why a sequence is held back: `reader` is going to compute blocks of its prompt, the last of them named `key`."""
+
+    reader: Sequence
+    key: bytes
+    found: int  # blocks that were known when it began to wait
+    need: int  # blocks that it will take then
+
+
 class Scheduler:
     """Waiting and running sequences over one pool of blocks. `running` is in order of admission: the youngest is last."""
 
@@ -55,7 +65,7 @@ class Scheduler:
         self.preemptions = 0
         self._named: dict[Sequence, int] = {}  # who was admitted before -> blocks of its table that record() has seen
         self._reading: dict[bytes, tuple[Sequence, int]] = {}  # key -> who computes that block, and `cached` at its end
-        self._awaited: dict[Sequence, tuple[Sequence, int]] = {}  # who is held back -> for whom, and what it had found
+        self._held: dict[Sequence, _Wait] = {}
         self._drafting = False  # whether blocks were reserved for drafts
 
     @property
@@ -79,7 +89,7 @@ class Scheduler:
         (self.running if sequence.blocks else self.waiting).remove(sequence)
         self._release(sequence)
         self._named.pop(sequence, None)
-        self._awaited.pop(sequence, None)
+        self._held.pop(sequence, None)
 
     def record(self, sequence: Sequence) -> None:
         """Name the blocks that are full now. Call it for a running sequence, after `cached` advanced, before `remove`."""
@@ -158,13 +168,11 @@ class Scheduler:
         short, reserved = False, 0
         while self.waiting and len(self.running) + len(held) < self.max_sequences:
             sequence = self.waiting[0]
-            found, coming = self._find(sequence)
-            need = self.pool.needed(sequence.pending) - len(found) - coming
-            need += sum(not self.pool.holders(block) for block in found)  # these are free now, and would not be then
-            if coming:
+            found = self._find(sequence)
+            if found is None:
                 held.append(self.waiting.popleft())
-                reserved += need + 1
-            elif need + len(self.running) + reserved <= self.pool.free:
+                reserved += self._held[sequence].need + 1
+            elif self._need(sequence, found) + len(self.running) + reserved <= self.pool.free:
                 self._start(self.waiting.popleft(), found)
             elif not self._reclaim():
                 short = True
@@ -172,31 +180,36 @@ class Scheduler:
         self.waiting.extendleft(reversed(held))
         return short
 
-    def _find(self, sequence: Sequence) -> tuple[list[int], int]:
-        """Known blocks of a waiting sequence's beginning, and how many more somebody is computing that it should wait for.
+    def _find(self, sequence: Sequence) -> list[int] | None:
+        """Known blocks of a waiting sequence's beginning; None if somebody is computing the next, so that it should wait.
 
         At least one token is left to compute, or there would be no logits. A sequence waits again only if the last time
         has brought it forward; so nobody waits for ever, even where blocks are lost again before they can be used.
         """
         if not self.prefix_cache:
-            return [], 0
+            return []
+        wait = self._held.get(sequence)
+        if wait is not None and self._reader(wait.key) is wait.reader:
+            return None
         size, known = self.pool.block_size, sequence.pending
         extend_keys(sequence, size, known // size)
         if sequence.whole:
-            return [], 0
+            return []
         keys, most = sequence.keys, (known - 1) // size
         found = self.pool.match(keys[:most])
-        last = first = len(found)
-        while last < most and self._reader(keys[last]) is not None:
-            last += 1
-        if last > first:
-            reader = self._reader(keys[first])
-            before = self._awaited.get(sequence)
-            if before is not None and before[0] is not reader and before[1] >= first:
-                return found, 0
-            if reader is not None and (before is None or before[0] is not reader):
-                self._awaited[sequence] = reader, first
-        return found, last - first
+        last = len(found)
+        while last < most and (reader := self._reader(keys[last])) is not None:
+            last, wait_for = last + 1, reader
+        if last == len(found) or (wait is not None and wait.found >= len(found)):
+            return found
+        need = self._need(sequence, found) - (last - len(found))
+        self._held[sequence] = _Wait(wait_for, keys[last - 1], len(found), need)
+        return None
+
+    def _need(self, sequence: Sequence, found: list[int]) -> int:
+        """Blocks that are free now and would not be if a sequence started behind what was found of it."""
+        missing = self.pool.needed(sequence.pending) - len(found)
+        return missing + sum(not self.pool.holders(block) for block in found)
 
     def _reader(self, key: bytes) -> Sequence | None:
         """Who is going to compute a block."""
@@ -212,7 +225,7 @@ class Scheduler:
         self.running.append(sequence)
         if not self.prefix_cache:
             return
-        self._awaited.pop(sequence, None)
+        self._held.pop(sequence, None)
         if sequence not in self._named:  # what it finds again after pre-emption is its own
             sequence.prefix_hits = sequence.cached
         self._named[sequence] = len(found)

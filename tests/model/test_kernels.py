@@ -113,3 +113,17 @@ def test_a_training_pass_in_bfloat16_keeps_its_activations_wide_where_products_a
 
 def test_every_operation_has_a_slow_twin():
     assert all("reference" in table and len(table) > 1 for table in OPS.values())
+
+
+def test_exact_sums_equal_their_slow_twin_and_do_not_depend_on_the_batch():
+    """The same row gives the same bits alone and among others, where plain products need not."""
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(70, 96).bfloat16(), torch.randn(5000, 96).bfloat16(), torch.randn(5000).bfloat16()
+    fast, slow = OPS["linear_exact"]["cpu"], OPS["linear_exact"]["reference"]
+    whole = fast(x, weight, bias)
+    assert torch.equal(whole, slow(x, weight, bias))
+    for a, b in ((0, 1), (3, 5), (69, 70), (0, 33)):
+        assert torch.equal(fast(x[a:b], weight, bias), whole[a:b])
+    experts, counts = torch.randn(4, 40, 96), [3, 0, 66, 1]
+    fast, slow = OPS["grouped_linear_exact"]["cpu"], OPS["grouped_linear_exact"]["reference"]
+    assert torch.equal(fast(x.float(), experts, counts), slow(x.float(), experts, counts))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.openai.chat_completions import Begun, ChatCompletions
+from firesteel.serve.openai.metrics import Metrics
+from firesteel.serve.openai.protocol import ChatRequest
+from firesteel.serve.openai.service import Service
 from tests.serve.api import (
     ENDLESS,
     LESSONS,
@@ -80,14 +85,14 @@ def test_content_may_be_text_parts_and_roles_may_be_any(url: str, tokenizer: Tok
         {"role": "developer", "content": "Be brief."}, {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b", "reasoning": "because"},
         {"role": "assistant", "content": None, "refusal": None, "tool_calls": None, "audio": None, "annotations": []},
-        {"role": "tool", "content": "42", "tool_call_id": "call_1"}, {"role": "system", "content": ""},
+        {"role": "system", "content": ""},
     ]  # fmt: skip
     used = post(url, body() | {"messages": history}).json()["usage"]["prompt_tokens"]
     rendered = tokenizer.render(
         [
             {"role": "system", "content": "Be brief."}, {"role": "user", "content": "a"},
             {"role": "assistant", "content": "b", "reasoning_content": "because"}, {"role": "assistant", "content": ""},
-            {"role": "tool", "content": "42"}, {"role": "system", "content": ""},
+            {"role": "system", "content": ""},
         ],
         add_generation_prompt=True,
     )  # fmt: skip
@@ -156,6 +161,53 @@ def test_logit_bias_and_penalties_are_honoured(url: str, tokenizer: Tokenizer) -
     assert forced.choices[0].message.content == "zzzzz"
     calm, restless = ask(url, "forever", max_tokens=60), ask(url, "forever", max_tokens=60, frequency_penalty=2)
     assert calm.choices[0].message.content != restless.choices[0].message.content
+
+
+def test_the_cuts_of_other_servers_are_honoured(url: str) -> None:
+    greedy = LESSONS[1]["content"]
+    for cut in ({"top_k": 1}, {"min_p": 1}, {"top_p": 0}):
+        assert ask(url, "count", temperature=2, seed=5, **_extra(cut)).choices[0].message.content == greedy
+    assert ask(url, "count", temperature=2, seed=5, max_tokens=20).choices[0].message.content != greedy
+    calm, restless = (ask(url, "forever", max_tokens=60, **_extra({"repetition_penalty": p})) for p in (1, 50))
+    assert calm.choices[0].message.content != restless.choices[0].message.content
+
+
+def _extra(fields: dict[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in fields.items() if name == "top_p"}
+    return known | {"extra_body": {name: value for name, value in fields.items() if name not in known}}
+
+
+def test_what_was_computed_before_is_counted_and_kept_from_other_owners(
+    app: Any, url: str, tokenizer: Tokenizer
+) -> None:
+    text = "z" * 90
+    used = [post(url, body(text, max_tokens=1)).json()["usage"] for _ in range(2)]
+    assert used[1]["prompt_tokens_details"]["cached_tokens"] > 60
+    service = Service(app.state.loop, tokenizer, Metrics(app.state.loop, NAME), SETTINGS, NAME, "")
+    request = ChatRequest.model_validate(body(text, max_tokens=1, n=2))
+
+    async def begun(owner: str) -> Begun:
+        made = await ChatCompletions(service).begin(request, owner)
+        async for _ in made.generation.deltas():
+            pass
+        made.generation.close()
+        return made
+
+    first, other, again = (asyncio.run(begun(owner)) for owner in ("me", "you", "me"))
+    assert [s.salt for s in first.sequences] == [b"me"] * 2 and first.sequences[0].adapter == ""
+    assert other.cached_tokens == 0 and again.cached_tokens > 60
+    assert again.prompt_tokens == used[0]["prompt_tokens"] == ChatCompletions(service).tokens(request)
+
+
+def test_a_refusal_in_the_history_is_what_the_assistant_said(url: str) -> None:
+    def tokens(**said: Any) -> int:
+        history = [{"role": "user", "content": "a"}, {"role": "assistant", **said}]
+        return int(post(url, body(max_tokens=1) | {"messages": history}).json()["usage"]["prompt_tokens"])
+
+    parts = [{"type": "refusal", "refusal": "no no"}]
+    assert (
+        tokens(content=None, refusal="no no") == tokens(content=parts) == tokens(content="no no") > tokens(content="")
+    )
 
 
 def test_the_api_describes_itself(url: str) -> None:

@@ -115,8 +115,10 @@ def test_a_dead_engine_is_told_to_everybody(
             rest = [line for line in lines if line.startswith("data: ")]
         assert json.loads(rest[-2][6:])["error"]["code"] == "engine_error" and rest[-1] == "data: [DONE]"
         assert "cosmic ray" in assert_error(http().get(f"{root}/health"), 503, None, "engine_dead")["message"]
+        assert_error(http().get(f"{root}/ready"), 503, None, "engine_dead")
         assert_error(post(url, body()), 503, None, "engine_dead")
-        assert "firesteel_up 0.0" in http().get(f"{root}/metrics").text
+        text = http().get(f"{root}/metrics").text
+        assert "firesteel_up 0.0" in text and "firesteel_ready 0.0" in text
 
 
 def test_a_step_that_hangs_is_unhealthy(taught: Transformer, tokenizer: Tokenizer) -> None:
@@ -124,7 +126,8 @@ def test_a_step_that_hangs_is_unhealthy(taught: Transformer, tokenizer: Tokenize
     loop = app.state.loop
     with running(app) as url:
         loop._step_began, loop._clock = 0.0, lambda: 1000.0
-        assert "1000 s" in assert_error(http().get(url.removesuffix("/v1") + "/health"), 503)["message"]
+        for path in ("/health", "/ready"):
+            assert "1000 s" in assert_error(http().get(url.removesuffix("/v1") + path), 503)["message"]
 
 
 def test_requests_in_flight_are_finished_when_the_server_stops(taught: Transformer, tokenizer: Tokenizer) -> None:
@@ -153,8 +156,11 @@ def test_blocked_input_is_a_polite_completion(guarded: str) -> None:
 
 
 def test_the_guard_sees_every_message_not_only_the_last(guarded: str) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     for role in ("system", "assistant", "tool"):
-        messages = [{"role": role, "content": "FORBIDDEN"}, {"role": "user", "content": "count"}]
+        called = {"role": "assistant", "content": None, "tool_calls": [call]}
+        said = {"role": role, "content": "FORBIDDEN"} | ({"tool_call_id": "call_1"} if role == "tool" else {})
+        messages = [*([called] if role == "tool" else []), said, {"role": "user", "content": "count"}]
         answer = post(guarded, body() | {"messages": messages}).json()
         assert answer["choices"][0]["finish_reason"] == "content_filter", role
 
@@ -210,12 +216,15 @@ def test_keys_guard_every_route_but_health_and_the_page(
                 response = http().get(root + path, headers=headers)
                 assert_error(response, 401, None, "invalid_api_key")
                 assert response.headers["www-authenticate"] == "Bearer"
-        for path in ("/health", "/", "/chat.js", "/chat.css", "/icon.svg"):
+        for path in ("/health", "/ready", "/", "/chat.js", "/chat.css", "/icon.svg"):
             assert http().get(root + path).status_code == 200
         assert http().get(f"{root}/metrics", headers={"Authorization": "Bearer sk-right"}).status_code == 200
         assert client(url, "sk-right").models.list().data[0].id == NAME
         with pytest.raises(openai.AuthenticationError):
             client(url, "sk-wrong").models.list()
+    with running(app_of(taught, tokenizer, keys=Keys.load(file), open_metrics=True)) as url:
+        assert http().get(f"{url.removesuffix('/v1')}/metrics").status_code == 200
+        assert http().get(f"{url}/models").status_code == 401
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "sk-in-the-clear\n", "abc123 short\n"])
@@ -244,3 +253,35 @@ def test_metrics_count_what_happened_and_hold_no_text(app: Any, url: str) -> Non
     assert 'gen_ai_request_model="tiny-fire"' in text and "xyzzy" not in text
     again = app_of(app.state.loop.engine.model, app.state.loop.engine.tokenizer)  # a second app has its own registry
     assert again.state.loop is not app.state.loop
+
+
+def value(text: str, name: str) -> float:
+    """A metric's value in an exposition."""
+    lines = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    assert len(lines) == 1, (name, lines)
+    return float(lines[0].split()[1])
+
+
+def test_metrics_tell_what_the_engine_did(taught: Transformer, tokenizer: Tokenizer) -> None:
+    app = app_of(taught, tokenizer, ServeSettings(max_sequences=1, max_queued=4))
+    with running(app) as url:
+        question = body("count " * 40, max_tokens=5, n=2)
+        for _ in range(2):
+            assert post(url, question).status_code == 200
+        wait_until(lambda: idle(app), "not idle")
+        text = http().get(f"{url.removesuffix('/v1')}/metrics").text
+    stats = app.state.loop.engine.stats
+    told = {field: value(text, f"firesteel_{name}_total") for field, name in (
+        ("steps", "engine_steps"), ("prompt_tokens", "prompt_tokens"), ("prefix_hit_tokens", "prefix_hit_tokens"),
+        ("new_tokens", "new_tokens"), ("drafted", "drafted_tokens"), ("accepted", "accepted_tokens"),
+    )}  # fmt: skip
+    assert told == {field: float(getattr(stats, field)) for field in told}
+    assert told["new_tokens"] == 20 and told["prefix_hit_tokens"] > 0 and told["steps"] >= 20
+    assert value(text, "firesteel_preemptions_total") == 0
+    assert value(text, "firesteel_queue_time_seconds_count") == 4
+    assert value(text, "firesteel_queue_time_seconds_sum") > 0, "with one place the second choice waits for the first"
+    blocks = {state: value(text, f'firesteel_cache_blocks{{state="{state}"}}') for state in ("used", "free")}
+    assert blocks == {"used": 0, "free": app.state.loop.engine.scheduler.pool.count}
+    assert value(text, "firesteel_prefix_cache_blocks") > 0
+    for name in ("time_to_first_token_seconds", "time_per_output_token_seconds"):
+        assert f"gen_ai_server_{name}_count" in text

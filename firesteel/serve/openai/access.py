@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import re
@@ -15,6 +17,8 @@ from firesteel.core.errors import SourceError
 from firesteel.serve.openai.faults import ApiError
 
 MAX_BODY = 1 << 20  # bytes
+BODY_SECONDS = 30.0  # in which a body must arrive
+MAX_HELD = 64 << 20  # bytes of the bodies of all requests that are being answered
 DISCARD = 16 << 20  # bytes of a body that is too large which are still read, so that its sender hears why
 TOO_LARGE = f"The body is larger than {MAX_BODY} bytes."
 CLOSE = {"Connection": "close"}
@@ -66,10 +70,13 @@ class Access:
         self.app, self.keys, self.open_paths = app, keys, open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, or answer 401."""
+        """Serve with the owner's name in scope["firesteel.owner"] ("" where nobody needs a key), or answer 401."""
+        scope["firesteel.owner"] = ""
         if scope["type"] == "http" and self.keys is not None and scope["path"] not in self.open_paths:
             scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or self.keys.owner(key.strip()) is None:
+            owner = self.keys.owner(key.strip()) if scheme.lower() == "bearer" else None
+            scope["firesteel.owner"] = owner
+            if owner is None:
                 message = (
                     "Incorrect API key provided."
                     if key
@@ -82,41 +89,70 @@ class Access:
 
 
 class BodyLimit:
-    """Refuses bodies over MAX_BODY, by their declared length or as soon as too much has arrived."""
+    """Refuses bodies that are too large, that take too long, or that are too many at once to be kept in memory."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._held = 0  # bytes of all requests that are being answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, or answer 413."""
+        """Serve, or answer 408, 413 or 503."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > MAX_BODY:
-            await _discard(receive)
+            await _discard(receive, deadline)
             error = ApiError(413, TOO_LARGE, code="request_too_large", headers=CLOSE)
             await error.response()(scope, receive, send)
             return
-        seen = 0
+        body = _Body(receive, deadline)
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > MAX_BODY:
-                await _discard(receive)
-                raise HTTPException(413, TOO_LARGE, CLOSE)  # the framework lets only this class through
+            before = body.bytes
+            message = await body.receive()
+            self._held += body.bytes - before
+            if self._held > MAX_HELD:
+                raise HTTPException(503, "The server is busy; try again.", {**CLOSE, "Retry-After": "5"})
             return message
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        finally:
+            self._held -= body.bytes
 
 
-async def _discard(receive: Receive) -> None:
+class _Body:
+    """One request's body while it arrives. Its errors are of the one class that the framework lets through."""
+
+    def __init__(self, receive: Receive, deadline: float) -> None:
+        self.bytes, self._complete, self._receive, self._deadline = 0, False, receive, deadline
+
+    async def receive(self) -> Message:
+        """The next message. Raises HTTPException 408 or 413."""
+        if self._complete:
+            return await self._receive()  # waits for the client to leave, however long that takes
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, "The body did not arrive in time.", CLOSE) from None
+        self.bytes += len(message.get("body", b""))
+        self._complete = not message.get("more_body")
+        if self.bytes > MAX_BODY:
+            await _discard(self._receive, self._deadline)
+            raise HTTPException(413, TOO_LARGE, CLOSE)
+        return message
+
+
+async def _discard(receive: Receive, deadline: float) -> None:
     """Read on a while without keeping anything: a client that is still sending would miss the answer."""
     dropped = 0
-    while dropped < DISCARD:
-        message = await receive()
-        dropped += len(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            while dropped < DISCARD:
+                message = await receive()
+                dropped += len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    return

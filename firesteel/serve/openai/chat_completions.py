@@ -5,20 +5,23 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from firesteel.core.errors import FiresteelError, UserError
 from firesteel.core.tokenizer import Message
-from firesteel.serve.loop import QueueFull
+from firesteel.serve.openai.begun import Begun as Begun
 from firesteel.serve.openai.exchange import Exchange
 from firesteel.serve.openai.faults import ApiError
-from firesteel.serve.openai.generation import Generation, Refusal
+from firesteel.serve.openai.fields import table_of
+from firesteel.serve.openai.generation import Generation, Refusal, submitting
+from firesteel.serve.openai.messages import conversation
 from firesteel.serve.openai.protocol import ChatRequest
 from firesteel.serve.openai.reply import REFUSAL, Reply
 from firesteel.serve.openai.service import Service, route
+from firesteel.serve.openai.shape import Shape, Shaper
 from firesteel.serve.openai.stream import EventStream
 from firesteel.serve.openai.text import Verdict
 from firesteel.serve.sequence import Sampling, Sequence, split_seed
@@ -37,7 +40,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     chat = ChatCompletions(service)
 
     async def completions(body: ChatRequest, request: Request) -> Response:
-        return await chat.answer(body, request)
+        return await chat.answer(body, request, request.scope.get("firesteel.owner", ""))
 
     route(app, "/chat/completions", completions, ("POST",))
 
@@ -49,15 +52,18 @@ class ChatCompletions:
         self.loop, self.tokenizer, self.metrics = service.loop, service.tokenizer, service.metrics
         self.service, self.settings, self.guard = service, service.settings, service.guard
         self.stop_ids = service.tokenizer.halt_ids
+        self.shaper = Shaper(service.tokenizer)
 
-    async def answer(self, request: ChatRequest, http: Request) -> Response:
+    async def answer(self, request: ChatRequest, http: Request, owner: str = "") -> Response:
         """The answer, streamed or whole. Raises ApiError."""
         began = time.perf_counter()
         try:
-            exchange = await self._exchange(request)
+            begun = await self.begin(request, owner)
         except ApiError as e:
             self.metrics.finished(time.perf_counter() - began, e.code or str(e.status))
             raise
+        facts = {"model": request.model, "system_fingerprint": self.service.fingerprint}
+        exchange = Exchange(begun, request, facts, self.metrics)
         if request.stream:
             return EventStream(exchange.chunks(), exchange.close)
         try:
@@ -65,68 +71,87 @@ class ChatCompletions:
         finally:
             exchange.close()
 
-    async def _exchange(self, request: ChatRequest) -> Exchange:
-        self.service.adapter(request.model)
-        prompt = await run_in_threadpool(self._prompt, [m.rendered() for m in request.messages])
-        generation: Generation | Refusal
+    async def begin(self, request: ChatRequest, owner: str = "") -> Begun:
+        """Everything from a checked request to a running generation; whoever gets it must `close` it. Raises ApiError.
+
+        `owner`: name of the API key's owner; cached prefixes are shared with no other.
+        """
+        adapter = self.service.adapter(request.model)
+        shape = await run_in_threadpool(self.shaper.shape, request)
+        prompt = await run_in_threadpool(self._prompt, conversation(request.messages), shape)
         if prompt.refused is not None:
             self.metrics.blocked.labels("input", prompt.refused.category).inc()
-            generation = Refusal(self.tokenizer, request.n or 1, prompt.refused.text or REFUSAL)
-        else:
-            generation = self._generate(request, prompt.ids)
-        facts = {"model": request.model, "system_fingerprint": self.service.fingerprint}
-        return Exchange(generation, request, facts, len(prompt.ids), self.metrics)
+            return Begun(Refusal(self.tokenizer, request.n or 1, prompt.refused.text or REFUSAL), len(prompt.ids), [])
+        sampling = self._sampling(request, len(prompt.ids))
+        opened = self.shaper.opened(shape, prompt.ids)
+        guides = await run_in_threadpool(lambda: [self.shaper.guide(shape, opened) for _ in range(request.n or 1)])
+        sequences = [
+            Sequence(
+                uuid.uuid4().hex, prompt.ids, replace(sampling, seed=split_seed(sampling.seed, i)), guide, adapter,
+                owner.encode(),
+            )
+            for i, guide in enumerate(guides)
+        ]  # fmt: skip
+        replies = [
+            Reply(
+                self.tokenizer, stops=tuple(request.stop or ()), guard=self.guard, logprobs=bool(request.logprobs),
+                streamed=bool(request.stream), form=self.shaper.form(shape, opened, eager=self.guard is None),
+            )
+            for _ in sequences
+        ]  # fmt: skip
+        with submitting(self.loop):
+            return Begun(Generation(self.loop, self.metrics, sequences, replies), len(prompt.ids), sequences)
 
-    def _prompt(self, messages: list[Message]) -> Prompt:
+    def tokens(self, request: ChatRequest) -> int:
+        """Length of the prompt that a request makes, tokens. Raises ApiError."""
+        return len(self._prompt(conversation(request.messages), self.shaper.shape(request)).ids)
+
+    def _prompt(self, messages: list[Message], shape: Shape | None = None) -> Prompt:
         """Show every message to the guard, then render the conversation. Runs in a worker thread. Raises ApiError."""
         refused: Verdict | None = None
         for message in messages:
-            for key in ("content", "reasoning_content"):
-                if self.guard is None or not message.get(key):
-                    continue
-                verdict = self.guard.check_input(message[key])
-                if verdict.allowed:
-                    message[key] = verdict.text
-                else:
-                    refused = verdict
+            refused = self._guarded(message) or refused
+        tools, variables = (shape.tools, shape.variables) if shape else ([], {})
         try:
-            return Prompt(self.tokenizer.prompt(messages), refused)
+            return Prompt(self.tokenizer.prompt(messages, tools=tools, variables=variables), refused)
         except UserError as e:
             code = "invalid_value" if self.tokenizer.template else "no_chat_template"
             reason = ". ".join(part for part in (_sentence(e), e.why) if part)
             raise ApiError(400, reason, param="messages", code=code) from e
 
-    def _generate(self, request: ChatRequest, prompt: list[int]) -> Generation:
-        limit = self._limit(request, len(prompt))
-        seed = secrets.randbits(63) if request.seed is None else request.seed
-        sampling = dict(
-            max_new_tokens=limit, temperature=1.0 if request.temperature is None else request.temperature,
-            top_p=1.0 if request.top_p is None else max(request.top_p, 1e-6), stop_ids=self.stop_ids,
-            top_logprobs=request.top_logprobs or 0, presence_penalty=request.presence_penalty or 0.0,
-            frequency_penalty=request.frequency_penalty or 0.0, logit_bias=self._bias(request),
+    def _guarded(self, message: Message) -> Verdict | None:
+        """Put the guard's text in the place of a message's; the verdict if it refuses."""
+        if self.guard is None:
+            return None
+        refused: Verdict | None = None
+        functions = [call["function"] for call in message.get("tool_calls") or []]
+        for table, key in [
+            (message, "content"),
+            (message, "reasoning_content"),
+            *((f, "arguments") for f in functions),
+        ]:
+            if not table.get(key):
+                continue
+            verdict = self.guard.check_input(table[key])
+            if not verdict.allowed:
+                refused = verdict
+            elif key != "arguments" or table_of(verdict.text) is not None:
+                table[key] = verdict.text
+            else:  # without what the guard took out it is no JSON any more
+                table[key] = "{}"
+        return refused
+
+    def _sampling(self, request: ChatRequest, prompt: int) -> Sampling:
+        """How the choices are sampled; the seed is that of the first."""
+        return Sampling(
+            max_new_tokens=self._limit(request, prompt),
+            temperature=1.0 if request.temperature is None else request.temperature,
+            top_p=1.0 if request.top_p is None else max(request.top_p, 1e-6),
+            seed=secrets.randbits(63) if request.seed is None else request.seed, stop_ids=self.stop_ids,
+            top_k=max(request.top_k or 0, 0), min_p=request.min_p or 0.0, top_logprobs=request.top_logprobs or 0,
+            presence_penalty=request.presence_penalty or 0.0, frequency_penalty=request.frequency_penalty or 0.0,
+            repetition_penalty=request.repetition_penalty or 1.0, logit_bias=self._bias(request),
         )  # fmt: skip
-        sequences = [
-            Sequence(uuid.uuid4().hex, prompt, Sampling(seed=split_seed(seed, i), **sampling))  # type: ignore[arg-type]
-            for i in range(request.n or 1)
-        ]
-        replies = [
-            Reply(
-                self.tokenizer, stops=tuple(request.stop or ()), guard=self.guard, logprobs=bool(request.logprobs),
-                streamed=bool(request.stream),
-            )
-            for _ in sequences
-        ]  # fmt: skip
-        try:
-            return Generation(self.loop, self.metrics, sequences, replies)
-        except QueueFull as e:
-            message = f"The server is busy with {self.loop.in_flight} requests; try again."
-            raise ApiError(429, message, code="queue_full", headers={"Retry-After": "1"}) from e
-        except UserError as e:
-            raise ApiError(400, f"{_sentence(e)}. {e.why}", code="invalid_value") from e
-        except FiresteelError as e:
-            raise ApiError(
-                503, f"The server cannot answer: {e.what}.", code="engine_dead", headers={"Retry-After": "30"}
-            ) from e
 
     def _limit(self, request: ChatRequest, prompt: int) -> int:
         """New tokens for this reply; what does not fit is refused with the numbers, never cut in silence."""

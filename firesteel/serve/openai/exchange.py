@@ -11,11 +11,11 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from firesteel.serve.openai.begun import Begun
 from firesteel.serve.openai.faults import ApiError, to_json
-from firesteel.serve.openai.generation import Generation, Refusal
 from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.protocol import ChatRequest
-from firesteel.serve.openai.reply import Delta
+from firesteel.serve.openai.reply import CallDelta, Delta
 from firesteel.serve.openai.stream import DONE, PING, sse, until_disconnected
 
 _log = logging.getLogger(__name__)
@@ -24,20 +24,9 @@ _log = logging.getLogger(__name__)
 class Exchange:
     """Turns a generation into JSON. `facts` (model, fingerprint) stand in every object; `close` may be called twice."""
 
-    def __init__(
-        self,
-        generation: Generation | Refusal,
-        request: ChatRequest,
-        facts: dict[str, Any],
-        prompt_tokens: int,
-        metrics: Metrics,
-    ) -> None:
-        self._generation, self._request, self._prompt_tokens, self._metrics = (
-            generation,
-            request,
-            prompt_tokens,
-            metrics,
-        )
+    def __init__(self, begun: Begun, request: ChatRequest, facts: dict[str, Any], metrics: Metrics) -> None:
+        self._begun, self._request, self._metrics = begun, request, metrics
+        self._generation, self._prompt_tokens = begun.generation, begun.prompt_tokens
         self._facts = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), **facts}
         self._began, self._error, self._closed = time.perf_counter(), "aborted", False
 
@@ -63,7 +52,7 @@ class Exchange:
         """The answer as server-sent events. A failure after the first byte is an event with an `error`, then [DONE]."""
         try:
             for i in range(len(self._generation.replies)):
-                yield self._chunk(i, {"role": "assistant", "content": ""})
+                yield self._chunk(i, {"role": "assistant", "content": None if self._request.callable else ""})
             async for item in self._generation.deltas():
                 if item is None:
                     yield PING
@@ -107,13 +96,13 @@ class Exchange:
     def _choice(self, index: int, deltas: list[Delta]) -> dict[str, Any]:
         reply = self._generation.replies[index]
         message: dict[str, Any] = {"role": "assistant", "content": "".join(d.answer for d in deltas), "refusal": None}
+        calls = _whole_calls([call for d in deltas for call in d.calls])
         logprobs = [entry for d in deltas for entry in d.logprobs]
-        if (
-            reply.blocked is not None
-        ):  # nothing of a blocked answer leaves, though a stream would have let out its beginning
+        if reply.blocked is not None:  # nothing of it leaves, though a stream would have let out its beginning
             message["content"], logprobs = reply.refusal, []
-        elif reply.thought:
-            message |= _reasoning("".join(d.reasoning for d in deltas))
+        else:
+            message |= _reasoning("".join(d.reasoning for d in deltas)) if reply.thought else {}
+            message |= {"content": message["content"] or None, "tool_calls": calls} if calls else {}
         return {
             "index": index, "message": message, "logprobs": self._logprobs(logprobs), "finish_reason": reply.finish_reason,
         }  # fmt: skip
@@ -125,6 +114,7 @@ class Exchange:
             out.append(self._chunk(index, _reasoning(delta.reasoning)))
         if delta.answer or delta.logprobs:
             out.append(self._chunk(index, {"content": delta.answer}, self._logprobs(delta.logprobs)))
+        out += [self._chunk(index, {"tool_calls": [_piece(call)]}) for call in delta.calls]
         if reason := self._generation.replies[index].finish_reason:
             out.append(self._chunk(index, {}, finish_reason=reason))
         return out
@@ -146,9 +136,31 @@ class Exchange:
         completion = sum(r.tokens for r in replies)
         return {
             "prompt_tokens": self._prompt_tokens, "completion_tokens": completion,
-            "total_tokens": self._prompt_tokens + completion, "prompt_tokens_details": {"cached_tokens": 0},
+            "total_tokens": self._prompt_tokens + completion,
+            "prompt_tokens_details": {"cached_tokens": self._begun.cached_tokens},
             "completion_tokens_details": {"reasoning_tokens": sum(r.reasoning_tokens for r in replies)},
         }  # fmt: skip
+
+
+def _piece(call: CallDelta) -> dict[str, Any]:
+    """A piece of a call: what it is stands in the first alone."""
+    if not call.id:
+        return {"index": call.index, "function": {"arguments": call.arguments}}
+    return {
+        "index": call.index, "id": call.id, "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }  # fmt: skip
+
+
+def _whole_calls(pieces: list[CallDelta]) -> list[dict[str, Any]]:
+    """The calls that these pieces make up."""
+    calls: list[dict[str, Any]] = []
+    for piece in pieces:
+        if piece.id:
+            function = {"name": piece.name, "arguments": ""}
+            calls.append({"id": piece.id, "type": "function", "function": function})
+        calls[piece.index]["function"]["arguments"] += piece.arguments
+    return calls
 
 
 def _reasoning(text: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 _log = logging.getLogger(__name__)
 
-CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_large"}
+CODES = {404: "unknown_url", 405: "method_not_allowed", 408: "request_timeout", 413: "request_too_large", 503: "busy"}
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 

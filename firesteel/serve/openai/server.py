@@ -7,46 +7,58 @@ with serving(Path("runs/quickstart/release")) as base_url:
 from __future__ import annotations
 
 import contextlib
-import signal
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
-import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from rich.console import Console
 
 from firesteel import __version__
-from firesteel.compute.device import pick
-from firesteel.core.artefact import read
 from firesteel.core.config import ServeSettings
 from firesteel.core.errors import FiresteelError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.model.weights import load_model
 from firesteel.serve.engine import Engine
+from firesteel.serve.load import Phases, load
 from firesteel.serve.loop import EngineLoop
-from firesteel.serve.openai import chat_completions, models, page
+from firesteel.serve.openai import (
+    chat_completions,
+    completions,
+    embeddings,
+    models,
+    operation,
+    page,
+    responses,
+    tokenization,
+)
 from firesteel.serve.openai.access import Access, BodyLimit, Keys
-from firesteel.serve.openai.faults import ApiError, install
+from firesteel.serve.openai.connections import Limits
+from firesteel.serve.openai.faults import install
 from firesteel.serve.openai.listener import is_local, listen, url_of
 from firesteel.serve.openai.metrics import Metrics
-from firesteel.serve.openai.service import Service, json_response
+from firesteel.serve.openai.process import Server, Starting
+from firesteel.serve.openai.service import Service
 from firesteel.serve.openai.text import Guard
 
-DRAIN = 30  # seconds that requests in flight may still take after SIGTERM
-ENDPOINTS = (chat_completions, models)
+DRAIN = 30.0  # seconds that requests in flight may still take after SIGTERM
+ENDPOINTS = (chat_completions, models, responses, completions, embeddings, tokenization)
 LINGER = 5.0  # seconds that a dead engine's server answers 503 before it exits with an error, to be restarted
 
 
 def create_app(
     engine: Engine, tokenizer: Tokenizer, *, name: str, settings: ServeSettings, guard: Guard | None = None,
-    keys: Keys | None = None, fingerprint: str = "",
+    keys: Keys | None = None, fingerprint: str = "", adapters: tuple[str, ...] = (), open_metrics: bool = False,
 ) -> FastAPI:  # fmt: skip
-    """The ASGI application of one model. Its lifespan starts and stops the engine's thread (`app.state.loop`)."""
+    """The ASGI application of one model. Its lifespan starts and stops the engine's thread (`app.state.loop`).
+
+    `adapters`: names of the engine's LoRA adapters. `open_metrics`: /metrics needs no key.
+    """
     loop = EngineLoop(engine, max_in_flight=settings.max_sequences + settings.max_queued)
     service = Service(
-        loop, tokenizer, Metrics(loop, name), settings, name, fingerprint or f"firesteel-{__version__}", guard,
+        loop, tokenizer, Metrics(loop, name), settings, name, fingerprint or f"firesteel-{__version__}", guard, adapters,
     )  # fmt: skip
 
     @contextlib.asynccontextmanager
@@ -60,90 +72,113 @@ def create_app(
     )
     app.state.loop = loop
     install(app)
-    for endpoint in ENDPOINTS:
+    for endpoint in (*ENDPOINTS, operation):
         endpoint.add_routes(app, service)
-    _add_operation(app, service)
     page.add_routes(app)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Access, keys=keys, open_paths=frozenset({"/health", *page.PATHS}))
+    app.add_middleware(operation.Gate, loop=loop)
+    opened = frozenset({*operation.OPEN, *page.PATHS, *(("/metrics",) if open_metrics else ())})
+    app.add_middleware(Access, keys=keys, open_paths=opened)
     return app
-
-
-def _add_operation(app: FastAPI, service: Service) -> None:
-    async def health() -> Response:
-        problem = service.loop.problem
-        if problem:
-            raise ApiError(503, problem, code="engine_dead", headers={"Retry-After": "30"})
-        return json_response({"status": "ok", "model": service.name})
-
-    async def exposition() -> Response:
-        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    app.add_api_route("/health", health)
-    app.add_api_route("/metrics", exposition)
 
 
 def load_app(
     model_folder: Path, *, settings: ServeSettings | None = None, keys: Path | None = None, guard: Guard | None = None,
-    name: str = "", device: str = "cpu",
+    name: str = "", device: str = "cpu", adapters: dict[str, Path] | None = None, context: int = 0,
+    open_metrics: bool = False, phases: Phases | None = None,
 ) -> FastAPI:  # fmt: skip
-    """The application for a model artefact. `name` is what clients call it; by default its folder's name. Raises UserError."""
-    settings = settings or ServeSettings()
+    """The application for a model artefact. Raises UserError, MachineError where it does not fit into the memory.
+
+    `name` is what clients call it, by default its folder's name. `adapters`: LoRA adapters, models of their own: name ->
+    folder. `context`: longest prompt and reply together, tokens; 0 = what the model knows positions for.
+    """
+    phases, settings = phases or Phases(), settings or ServeSettings()
     known = Keys.load(keys) if keys else None
-    manifest = read(model_folder, "model")
-    tokenizer = Tokenizer.load(model_folder)
-    model = load_model(model_folder, device=pick(device))
-    engine = Engine(model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=65_536)
     name = name or model_folder.resolve().name
-    return create_app(
-        engine, tokenizer, name=name, settings=settings, guard=guard, keys=known, fingerprint=f"fs-{manifest.id[:16]}"
-    )
+    loaded = load(model_folder, settings, device, adapters or {}, context, name, phases)
+    with phases("application"):
+        app = create_app(
+            loaded.engine, loaded.tokenizer, name=name, settings=settings, guard=guard, keys=known,
+            fingerprint=f"fs-{loaded.id[:16]}", adapters=tuple(adapters or ()), open_metrics=open_metrics,
+        )  # fmt: skip
+    app.state.plan = loaded.plan
+    return app
 
 
 def serve(
-    model_folder: Path, *, host: str = "127.0.0.1", port: int = 8000, keys: Path | None = None, guard: Guard | None = None,
-    settings: ServeSettings | None = None, name: str = "", device: str = "cpu", console: Console | None = None,
+    model_folder: Path, *, host: str = "127.0.0.1", port: int = 8000, console: Console | None = None,
+    keys: Path | None = None, phases: Phases | None = None, **options: Any,
 ) -> None:  # fmt: skip
-    """Serve a model until SIGTERM or Ctrl-C; requests in flight are finished first.
+    """Serve a model until SIGTERM or Ctrl-C; requests in flight are finished first, a second signal ends at once.
 
-    Raises MachineError (port taken, address not ours), UserError (model, keys), FiresteelError (the engine died).
+    `options` as load_app. Raises MachineError (port taken, address not ours, memory), UserError (model, keys, adapters),
+    FiresteelError (the engine died, running requests were cut off by a second signal).
     """
-    console = console or Console()
+    console, phases = console or Console(), phases or Phases()
     with listen(host, port) as listener:
-        app = load_app(model_folder, settings=settings, keys=keys, guard=guard, name=name, device=device)
-        url = url_of(listener)
-        console.print(f"serving {model_folder} at [bold]{url}[/bold]  (API: {url}/v1, chat: {url}/)", highlight=False)
-        console.print(_size(app.state.loop.engine), highlight=False)
-        if not keys and not is_local(host):
-            console.print(
-                "[yellow]anyone who reaches this address may use it[/yellow]: give --keys FILE to ask for keys"
-            )
-        server = _server(app, DRAIN)
-        loop: EngineLoop = app.state.loop
-        threading.Thread(target=_exit_after_death, args=(loop, server), daemon=True).start()
-        with _quiet_signals():
-            server.run(sockets=[listener])
-        if loop.died.is_set():
-            raise FiresteelError(
-                "the engine died", why=loop.problem or "", hint="start it again; the log above has the traceback"
-            )
+
+        def ready() -> None:
+            if starting.app is None:
+                server.should_exit = True
+                return
+            server.watch(starting.app.state.loop)
+            _announce(console, model_folder, url_of(listener), starting.app, phases)
+            if not keys and not is_local(host):
+                console.print(
+                    "[yellow]anyone who reaches this address may use it[/yellow]: give --keys FILE to ask for keys"
+                )
+
+        starting = Starting(lambda: load_app(model_folder, keys=keys, phases=phases, **options), ready)
+        server = Server(starting, drain=DRAIN, linger=LINGER)
+        server.run(sockets=[listener])
+    _raise_end(starting, server)
+
+
+def _raise_end(starting: Starting, server: Server) -> None:
+    """What the end of a server was, if it was not a good one."""
+    if starting.error is not None:
+        raise starting.error
+    if server.died:
+        raise FiresteelError(
+            "the engine died", why=server.died, hint="start it again; the log above has the traceback"
+        )  # fmt: skip
+    if server.force_exit and server.unfinished:
+        raise FiresteelError(
+            "ended at once, as a second signal asked", why=f"{server.unfinished} requests were cut off"
+        )
+
+
+def _announce(console: Console, model_folder: Path, url: str, app: FastAPI, phases: Phases) -> None:
+    """Where it listens, what it takes, and how long it took to start."""
+    engine: Engine = app.state.loop.engine
+    console.print(
+        f"serving {model_folder} at [bold]{url}[/bold]  (API: {url}/v1, chat: {url}/)", highlight=False, soft_wrap=True
+    )
+    console.print(
+        f"context {engine.context} tokens, {engine.scheduler.max_sequences} requests at once on {engine.model.device}",
+        highlight=False,
+    )
+    console.print(str(app.state.plan), highlight=False, soft_wrap=True)
+    console.print(f"[dim]started: {phases}[/dim]", highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
-def serving(
-    model_folder: Path, *, guard: Guard | None = None, settings: ServeSettings | None = None, keys: Path | None = None,
-    name: str = "", device: str = "cpu",
-) -> Iterator[str]:  # fmt: skip
-    """Serve a model on a free local port while the block runs; yields the base URL (http://127.0.0.1:PORT/v1)."""
-    with running(load_app(model_folder, settings=settings, keys=keys, guard=guard, name=name, device=device)) as url:
+def serving(model_folder: Path, **options: Any) -> Iterator[str]:
+    """Serve a model on a free local port while the block runs; yields the base URL (http://127.0.0.1:PORT/v1).
+
+    `options` as load_app.
+    """
+    with running(load_app(model_folder, **options)) as url:
         yield url
 
 
 @contextlib.contextmanager
-def running(app: FastAPI, *, drain: int = 5) -> Iterator[str]:
+def running(app: FastAPI, *, drain: float = 5, limits: Limits | None = None) -> Iterator[str]:
     """Run an application in a thread on a free local port; yields the base URL with /v1."""
     with listen("127.0.0.1", 0) as listener:
-        server = _server(app, drain)
+        server = Server(app, drain=drain, linger=math.inf, limits=limits)
+        server.watch(app.state.loop)
+        app.state.server = server
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="firesteel-http", daemon=True)
         thread.start()
         try:
@@ -153,41 +188,5 @@ def running(app: FastAPI, *, drain: int = 5) -> Iterator[str]:
                 time.sleep(0.005)
             yield f"{url_of(listener)}/v1"
         finally:
-            server.should_exit = True
+            server.drain()
             thread.join()
-
-
-def _size(engine: Engine) -> str:
-    """What was reserved, so that nobody has to guess."""
-    cache = engine.runner.cache
-    tokens = engine.scheduler.pool.count * cache.block_size
-    mib = tokens * cache.bytes_per_token / 2**20
-    return (
-        f"context {engine.context} tokens, {engine.scheduler.max_sequences} requests at once, "
-        f"cache {tokens} tokens = {mib:.1f} MiB on {engine.runner.device}"
-    )
-
-
-def _server(app: FastAPI, drain: int) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=drain, ws="none",
-        proxy_headers=False,
-    ))  # fmt: skip
-
-
-def _exit_after_death(loop: EngineLoop, server: uvicorn.Server) -> None:
-    loop.died.wait()
-    time.sleep(LINGER)
-    server.should_exit = True
-
-
-@contextlib.contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """uvicorn drains on SIGTERM and SIGINT, then raises the signal again; a drained server has ended well."""
-    names = (signal.SIGTERM, signal.SIGINT)
-    before = {name: signal.signal(name, lambda *_: None) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

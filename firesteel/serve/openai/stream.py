@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 
+from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from firesteel.serve.openai.faults import to_json
+from firesteel.serve.openai.faults import ApiError, to_json
 
 PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 def sse(value: Any) -> bytes:
@@ -24,6 +29,38 @@ async def until_disconnected(receive: Receive) -> None:
     """Return when the client has gone; its body must have been read before."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def unless_disconnected(http: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`; None if the client left meanwhile, which ends the work."""
+    doing = asyncio.create_task(work)
+    watch = asyncio.create_task(until_disconnected(http.receive))
+    try:
+        await asyncio.wait((doing, watch), return_when=asyncio.FIRST_COMPLETED)
+        return doing.result() if doing.done() else None
+    finally:
+        doing.cancel()
+        watch.cancel()
+
+
+async def finished(pieces: AsyncIterator[bytes], ended: Callable[[str], None]) -> AsyncIterator[bytes]:
+    """The pieces of a stream and its [DONE]. A failure after the first byte is an event with an `error`.
+
+    `ended` hears how it went: the error's code, or nothing.
+    """
+    try:
+        async for piece in pieces:
+            yield piece
+        ended("")
+    except ApiError as error:
+        ended(error.code or str(error.status))
+        yield sse(error.body())
+    except Exception as error:
+        ended(type(error).__name__)
+        _log.exception("a stream failed")
+        message = "The server failed on this request; its log says why."
+        yield sse(ApiError(500, message, code="internal_error").body())
+    yield DONE
 
 
 class EventStream(Response):

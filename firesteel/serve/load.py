@@ -1,0 +1,88 @@
+"""From a model's folder to an engine: what fits is decided before anything is loaded, and each phase is timed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from firesteel.compute.device import memory, pick
+from firesteel.core.artefact import read
+from firesteel.core.config import ServeSettings
+from firesteel.core.errors import RecipeError
+from firesteel.core.tokenizer import Tokenizer
+from firesteel.model.config import ModelConfig
+from firesteel.model.weights import load_model, stored_config
+from firesteel.serve.engine import Engine
+from firesteel.serve.memory import Plan, plan
+
+DTYPE = torch.float32
+
+
+class Phases:
+    """Seconds that each part of the start took, in order."""
+
+    def __init__(self, **seconds: float) -> None:
+        self.seconds = seconds
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time a part."""
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - began
+
+    def __str__(self) -> str:
+        parts = [f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()]
+        return f"{', '.join(parts)}; {sum(self.seconds.values()):.1f} s in all"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An engine, and what is known about it; `id` is the artefact's hash."""
+
+    engine: Engine
+    tokenizer: Tokenizer
+    plan: Plan
+    id: str
+
+
+def load(
+    folder: Path, settings: ServeSettings, device: str, adapters: Mapping[str, Path], context: int, name: str,
+    phases: Phases,
+) -> Loaded:  # fmt: skip
+    """Make the engine of a model artefact. Raises UserError, MachineError; `context` 0 = all that the model knows."""
+    if name in adapters:
+        raise RecipeError(
+            "an adapter is called as the model", value=name, hint="give it another: --adapter NAME=FOLDER"
+        )
+    manifest = read(folder, "model")
+    place = pick(device)
+    config = _shortened(stored_config(folder), context)
+    free, total = memory(place)
+    sum = plan(settings, config, DTYPE, free or total)
+    with phases("tokenizer"):
+        tokenizer = Tokenizer.load(folder)
+    with phases("weights"):
+        model = load_model(folder, device=place, dtype=DTYPE, config=config)
+    with phases("cache"):
+        engine = Engine(
+            model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=sum.tokens,
+            step_tokens=settings.step_tokens, prefix_cache=settings.prefix_cache, speculate=settings.speculate,
+            batch_invariant=settings.batch_invariant, adapters=adapters,
+        )  # fmt: skip
+    return Loaded(engine, tokenizer, sum, manifest.id)
+
+
+def _shortened(config: ModelConfig, context: int) -> ModelConfig:
+    known = config.max_position_embeddings
+    if context > known:
+        raise RecipeError(
+            "the context is longer than the model's", value=context, why=f"it knows positions up to {known}",
+            hint=f"--context {known} at most",
+        )  # fmt: skip
+    return config.replace(max_position_embeddings=context) if context else config

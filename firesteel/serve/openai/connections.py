@@ -1,0 +1,114 @@
+"""Connections that must not cost anything: those of clients who never finish a request, or never read their answer.
+
+uvicorn bounds neither. Every connection notes what it waits for, and a sweep closes those that wait for too long.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from firesteel.serve.openai.faults import ApiError
+from firesteel.serve.openai.operation import OPEN
+
+SEND_BUFFER = 64 << 10  # bytes that the kernel keeps of an unread answer; by itself it would take megabytes
+OWN_FILES = 128  # open files that are not connections: weights, logs, libraries
+MOST = 4096  # connections, where the system allows so many files
+LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 129\r\n\r\n"
+    b'{"error":{"message":"The request did not arrive in time.","type":"invalid_request_error","param":null,'
+    b'"code":"request_timeout"}} '
+)
+
+
+def most_connections() -> int:
+    """Connections that may be open: what the limit of open files leaves, up to MOST."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST if files == resource.RLIM_INFINITY else max(16, min(MOST, files - OWN_FILES))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a client may cost: connections of all, seconds of each."""
+
+    connections: int = field(default_factory=most_connections)
+    head: float = 10.0  # for the head of a request, from its connection or from the answer before it
+    write: float = 30.0  # in which a client that has something to read must read some of it
+
+
+class Config(uvicorn.Config):
+    """uvicorn's settings, and ours."""
+
+    def __init__(self, app: ASGIApp, limits: Limits, **options: Any) -> None:
+        super().__init__(app, http=Connection, **options)
+        self.limits = limits
+
+
+class Connection(H11Protocol):
+    """uvicorn's connection, with a clock for the request's head and one for the answer's reader."""
+
+    config: Config
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin; a connection too many is only told so."""
+        super().connection_made(transport)
+        self._served: Any = None  # the request that was being answered at the last look
+        self._head_since = self._read_since = time.monotonic()
+        self._unsent = 0
+        own: socket.socket | None = transport.get_extra_info("socket")
+        if own is not None:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a machine that was switched off says nothing
+        if len(self.connections) > (most := self.config.limits.connections):
+            self.app = TooMany(self.app)
+        if len(self.connections) > most + OWN_FILES // 2:  # not even time to be told
+            transport.abort()
+
+    def look(self, now: float) -> None:
+        """Close if it has waited too long for its client."""
+        if self.cycle is not self._served or not self._idle:
+            self._served, self._head_since = self.cycle, now
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent < self._unsent:
+            self._read_since = now
+        self._unsent = unsent
+        if unsent and now - self._read_since > self.config.limits.write:
+            self.transport.abort()
+        elif now - self._head_since > self.config.limits.head and not self.transport.is_closing():
+            if self.conn.trailing_data[0]:  # who has said nothing expects no answer
+                self.transport.write(LATE)
+            self.transport.close()
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+
+def sweep(connections: Iterable[Any], now: float) -> None:
+    """Look at every connection; call it about once a second."""
+    for connection in list(connections):
+        connection.look(now)
+
+
+class TooMany:
+    """What answers a connection too many: 503, but the truth to health checks, or an orchestrator would end the server."""
+
+    def __init__(self, app: Any) -> None:
+        self.app: ASGIApp = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Health, or 503."""
+        if scope["type"] == "http" and scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        headers = {"Retry-After": "5", "Connection": "close"}
+        error = ApiError(503, "Too many connections are open; try again.", code="too_many_connections", headers=headers)
+        await error.response()(scope, receive, send)

@@ -1,0 +1,206 @@
+"""What one answer may look like: whether it may think, which tools it may call, and the grammar that holds it to that.
+
+What a model can do is read from its tokenizer and template: whether thoughts are tokens, which variables the template takes,
+and how it writes calls (calls.py). What it cannot do is a 400 that says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from firesteel.core.call_formats import CallFormat
+from firesteel.core.calls import CallParser, format_of, marks_of
+from firesteel.core.errors import UserError
+from firesteel.core.tokenizer import Message, Tokenizer
+from firesteel.core.tokenizer import Tool as ShownTool
+from firesteel.core.tools import with_keys
+from firesteel.serve.guide import CallMode, Grammar, Guides
+from firesteel.serve.openai.faults import ApiError
+from firesteel.serve.openai.protocol import ChatRequest
+from firesteel.serve.openai.reply import Form
+from firesteel.serve.sequence import Guide
+from firesteel.serve.thought import EitherGuide, LimitedGuide, Limits
+
+BUDGETS = {"none": 0, "minimal": 256, "low": 1024, "medium": 4096, "high": 16384, "xhigh": None, "max": None}  # tokens
+_SWITCHES = ("enable_thinking", "thinking")  # names that templates give the switch for thoughts (Qwen3; DeepSeek-V3.1)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a request asks of the form of its answer. `variables` are for the template; `tools` are shown to the model."""
+
+    request: ChatRequest
+    tools: list[ShownTool] = field(default_factory=list)
+    variables: dict[str, Any] = field(default_factory=dict)
+    budget: int | None = None  # tokens of a thought; None: any number
+    forbidden: tuple[int, ...] = ()
+    grammars: tuple[Grammar, ...] = ()  # the answer follows one of them; none: it is free
+
+
+class Shaper:
+    """Makes shapes for one model."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer, self._guides = tokenizer, Guides(tokenizer)
+
+    def shape(self, request: ChatRequest) -> Shape:
+        """What the answer shall look like; compiles its grammar, which may take a while. Raises ApiError."""
+        variables, budget = self._effort(request)
+        tools, forbidden = self._tools(request)
+        self._check_names(request)
+        return Shape(request, tools, variables, budget, forbidden, self._grammars(request, tools))
+
+    def form(self, shape: Shape, opened: bool | None, *, eager: bool) -> Form:
+        """How to read one choice; `opened` as below. `eager`: pieces of calls may leave before the whole is known."""
+        request, format = shape.request, self.format
+        asked = request.response_format.schema_asked if request.response_format else None
+        if not request.callable or format is None:
+            return Form(opened, json=asked is not None)
+        schemas = {tool.function.name: tool.function.parameters or {} for tool in request.callable}
+        parser = CallParser(format, schemas, _new_id, marks=self._spelled, eager=eager and bool(shape.grammars))
+        choice = request.choice
+        return Form(
+            opened, parser, self._marks, one_call=choice.named or request.parallel_tool_calls is False, named=choice.named,
+            json=asked is not None,
+        )  # fmt: skip
+
+    def opened(self, shape: Shape, prompt: list[int]) -> bool | None:
+        """Whether the prompt ends inside a thought, where the request's variables may have changed that."""
+        start, end = self.tokenizer.think_id, self.tokenizer.end_think_id
+        if not shape.variables or start is None or end is None:
+            return None
+        last = next((id for id in reversed(prompt[-8:]) if id in (start, end)), None)
+        return last == start
+
+    def guide(self, shape: Shape, opened: bool | None) -> Guide | None:
+        """What holds one choice to its shape; None if nothing need."""
+        tokenizer = self.tokenizer
+        opened = tokenizer.manner.opened if opened is None else opened
+        guides = [grammar.guide(opened=opened) for grammar in shape.grammars]
+        inner = EitherGuide(guides) if len(guides) > 1 else guides[0] if guides else None
+        if shape.budget is None and not shape.forbidden:
+            return inner
+        limits = Limits(
+            tokenizer.vocab_size, tokenizer.think_id, tokenizer.end_think_id, opened, shape.budget, shape.forbidden
+        )  # fmt: skip
+        return LimitedGuide(limits, inner)
+
+    def _grammars(self, request: ChatRequest, shown: list[ShownTool]) -> tuple[Grammar, ...]:
+        """What the answer must follow: JSON, calls, either of them, or nothing."""
+        grammars = []
+        form, choice, tools = request.response_format, request.choice, request.callable
+        if form is not None and form.schema_asked is not None and choice.mode != "required":
+            strict = form.json_schema is None or form.json_schema.strict is not False
+            with _naming("response_format"):
+                grammars.append(self._guides.json_schema(form.schema_asked, strict=strict))
+        if not tools:
+            return tuple(grammars)
+        strict_tools = [tool.function.name for tool in tools if tool.function.strict]
+        if self.format is not None and self.format.json:
+            schemas = [{"function": tool.function.model_dump(exclude_none=True)} for tool in tools]
+            mode: CallMode = "required" if choice.mode == "required" or grammars else "auto"
+            parallel = request.parallel_tool_calls is not False and not choice.named
+            with _naming("tools"):
+                grammars.append(self._guides.tool_calls(schemas, mode=mode, parallel=parallel))
+        elif choice.mode == "required" or strict_tools or grammars:
+            why = "this model writes its calls in a form that cannot be enforced"
+            param = "tool_choice" if choice.mode == "required" else "tools" if strict_tools else "response_format"
+            raise ApiError(400, f"Invalid '{param}': {why}.", param=param, code="invalid_value")
+        return tuple(grammars)
+
+    def _effort(self, request: ChatRequest) -> tuple[dict[str, Any], int | None]:
+        """Variables for the template, and the budget of the thought."""
+        effort, template, tokenizer = request.reasoning_effort, self.tokenizer.template, self.tokenizer
+        if effort is None or template is None:
+            return {}, None
+        variables: dict[str, Any] = {name: effort != "none" for name in _SWITCHES if name in template.takes}
+        told = "reasoning_effort" in template.takes
+        if told:
+            variables["reasoning_effort"] = effort
+        exact = tokenizer.think_id is not None and tokenizer.end_think_id is not None
+        if not exact and not variables:
+            why = "is not supported by this model: its thoughts are no tokens, and its template takes no such variable"
+            raise ApiError(400, f"'reasoning_effort' {why}.", param="reasoning_effort", code="unsupported_parameter")
+        bounded = exact and (effort == "none" or not told)
+        return variables, BUDGETS[effort] if bounded else None
+
+    def _tools(self, request: ChatRequest) -> tuple[list[ShownTool], tuple[int, ...]]:
+        """The tools as the template shows them, and the tokens that must not be said."""
+        template, mode = self.tokenizer.template, request.choice.mode
+        if not request.tools or template is None:
+            return [], ()
+        shown = [tool.shown() for tool in request.tools]
+        if not template.knows("tools"):
+            raise _no_tools("the model's chat template does not show tools")
+        try:
+            with_keys(shown, str)
+        except UserError as e:
+            raise _no_tools(f"{e.what}: {e.why}") from e
+        if mode != "none" and self.format is None:
+            raise _no_tools("how this model writes a call cannot be told from its chat template")
+        if mode != "none" or self.format is None:
+            return shown, ()
+        begin = next((id for id, mark in self._marks.items() if mark == self._spelled.get(self.format.begin)), None)
+        return ([], ()) if begin is None or self.format.bare else (shown, (begin,))
+
+    def _check_names(self, request: ChatRequest) -> None:
+        """A name that the template would not show is refused: the model could not know who speaks."""
+        for i, message in enumerate(request.messages):
+            if message.name and message.role != "tool" and not self._shows_name(message.rendered()["role"]):
+                why = "is not supported by this model: its chat template does not show names"
+                raise ApiError(
+                    400, f"'messages[{i}].name' {why}.", param=f"messages[{i}].name", code="unsupported_parameter"
+                )
+
+    def _shows_name(self, role: str) -> bool:
+        """Whether the template writes the name of who speaks."""
+        template, probe = self.tokenizer.template, "probe-name"
+        messages: list[Message] = [{"role": role, "content": "probe", "name": probe}]
+        if role == "assistant":
+            messages.insert(0, {"role": "user", "content": "probe"})
+        try:
+            return template is not None and probe in template.draw(
+                messages, template.marks(messages), add_generation_prompt=False
+            )
+        except UserError:
+            return False
+
+    @cached_property
+    def format(self) -> CallFormat | None:
+        """How the model writes calls; None if it writes none that can be read."""
+        return format_of(self.tokenizer)
+
+    @cached_property
+    def _marks(self) -> dict[int, str]:
+        return marks_of(self.format, self.tokenizer) if self.format else {}
+
+    @cached_property
+    def _spelled(self) -> dict[str, str]:
+        """Markers that are tokens -> the characters that stand for them."""
+        if self.format is None:
+            return {}
+        names = {id: self.tokenizer.backend.id_to_token(id) for id in self._marks}
+        return {name: self._marks[id] for id, name in names.items() if name is not None}
+
+
+@contextlib.contextmanager
+def _naming(param: str) -> Iterator[None]:
+    """A grammar that cannot be had is the client's mistake, or more than we bear."""
+    try:
+        yield
+    except UserError as e:
+        why = ". ".join(part for part in (e.what, e.why, e.hint) if part)
+        raise ApiError(400, f"Invalid '{param}': {why}.", param=param, code="invalid_schema") from e
+
+
+def _no_tools(why: str) -> ApiError:
+    return ApiError(400, f"Invalid 'tools': {why}.", param="tools", code="invalid_value")
+
+
+def _new_id() -> str:
+    return f"call_{uuid.uuid4().hex[:24]}"
