@@ -10,6 +10,8 @@ from tokenizers import AddedToken, Encoding
 from tokenizers import Tokenizer as Backend
 from tokenizers.processors import TemplateProcessing
 
+from firesteel.core.errors import UserError
+
 Place = tuple[int, int]  # characters of the text that a token stands for
 
 
@@ -106,7 +108,10 @@ class Encoder:
     def _encode(self, text: str, *, plain: bool) -> Encoding:
         with self._lock:
             self.backend.encode_special_tokens = plain
-            return self.backend.encode(text, add_special_tokens=False)
+            try:
+                return self.backend.encode(text, add_special_tokens=False)
+            except TypeError as e:
+                raise UserError("a text holds half of a character", why="a surrogate without its other half") from e
 
     def _going_on(self, text: str) -> tuple[list[int], list[Place]]:
         """Plain text after a token, for which only a text's beginning would get a space: behind a line break, then cut."""

@@ -182,8 +182,6 @@ class Engine:
         if not plan.chunks:
             tokens = sum(n for _, n in advanced)
             self.speculation.record(len(plan.decode), drafts, tokens, time.perf_counter() - began)
-            self.stats.drafted += drafts * len(plan.decode)
-            self.stats.accepted += tokens - len(plan.decode)
         self._retire(plan, advanced)
         return advanced
 
@@ -211,6 +209,7 @@ class Engine:
     def _retire(self, plan: Plan, advanced: list[tuple[Sequence, int]]) -> None:
         """Name what is in the cache now, count, and let the finished go."""
         self.stats.steps += 1
+        self.stats.drafted, self.stats.accepted = self.runner.drafted, self.runner.accepted
         for sequence in plan.decode:
             self.scheduler.record(sequence)
         for chunk in plan.chunks:

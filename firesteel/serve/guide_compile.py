@@ -24,6 +24,10 @@ SIMPLER = 'simplify it, leave out what is not supported, or say "strict": false 
 NONE = "no text at all fits it"
 
 
+class Busy(UserError):
+    """No time for this grammar now."""
+
+
 class Compiler:
     """Compiles in threads of their own, a few at once; llguidance lets go of the interpreter lock meanwhile."""
 
@@ -40,7 +44,7 @@ class Compiler:
     def compile(self, tokenizer: LLTokenizer, grammar: str) -> LLMatcher:
         """The matcher at the beginning of the grammar, its first mask computed. Raises UserError."""
         if not self._slots.acquire(timeout=PATIENCE):
-            raise _refused("other grammars are being compiled", "try again later")
+            raise Busy("other grammars are being compiled", hint="try again later")
         done: list[LLMatcher | str] = []
         worker = threading.Thread(target=self._work, args=(tokenizer, grammar, done), daemon=True)
         with self._starting:

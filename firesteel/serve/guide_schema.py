@@ -10,7 +10,7 @@ from firesteel.core.errors import UserError
 from firesteel.serve.guide_compile import bounded, bounded_depth
 
 # At most one space, or one line break and its indentation, between the parts of JSON: no runs to max_tokens in blanks.
-WHITESPACE = r" |\r?\n[ ]{0,32}|\r?\n\t{0,16}"
+WHITESPACE = r" |\r?\n[ ]{0,8}|\r?\n\t{0,4}"
 ANSWER = {"whitespace_pattern": WHITESPACE}
 CALL = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}  # as templates' `tojson` writes
 

@@ -46,6 +46,7 @@ class Runner:
         self.rows = Rows(max_sequences, widest, drafts, hidden.to(model.device))
         self.drafting = Drafting(model, self.cache, self.rows, self._tensor) if drafts else None
         self._reading = Reading(model)
+        self.drafted = self.accepted = 0  # tokens, so far
 
     def join(self, sequence: Sequence) -> None:
         """Give a sequence with one pending token the next free row."""
@@ -179,6 +180,8 @@ class Runner:
                     break
             emitted[i] = j + 1
             sequence.cached += j + 1
+        self.drafted += int(counts.sum())
+        self.accepted += int(emitted.sum()) - n
         if n:
             rows.advance(among, tokens, emitted)
             if self.drafting is not None:
@@ -221,5 +224,6 @@ class _Chosen:
     tops: dict[int, Alternatives]
 
     def of(self, i: int) -> tuple[int, float, Alternatives | None]:
-        """What Sequence.append takes."""
-        return self.tokens[i], self.logprobs[i], self.tops.get(i)
+        """What Sequence.append takes. A token has one logprob, also where it is among the alternatives."""
+        token, logprob, top = self.tokens[i], self.logprobs[i], self.tops.get(i)
+        return token, logprob, top and [(id, logprob if id == token else other) for id, other in top]

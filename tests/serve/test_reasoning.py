@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.guide import Guides
 from firesteel.serve.openai import shape
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.protocol import ChatRequest
@@ -117,7 +118,8 @@ SWITCH = "{% if enable_thinking is defined and not enable_thinking %}<think></th
 
 def imported(tokenizer: Tokenizer, template: str) -> Shaper:
     """A model with another template over the same tokens."""
-    return Shaper(Tokenizer(tokenizer.backend, chat_template=template, eos_token="<|eos|>"))
+    own = Tokenizer(tokenizer.backend, chat_template=template, eos_token="<|eos|>")
+    return Shaper(own, Guides(own))
 
 
 def request(effort: Any) -> ChatRequest:

@@ -40,7 +40,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     chat = ChatCompletions(service)
 
     async def completions(body: ChatRequest, request: Request) -> Response:
-        return await chat.answer(body, request, request.scope.get("firesteel.owner", ""))
+        return await chat.answer(service.addressed(body), request, request.scope.get("firesteel.owner", ""))
 
     route(app, "/chat/completions", completions, ("POST",))
 
@@ -52,7 +52,7 @@ class ChatCompletions:
         self.loop, self.tokenizer, self.metrics = service.loop, service.tokenizer, service.metrics
         self.service, self.settings, self.guard = service, service.settings, service.guard
         self.stop_ids = service.tokenizer.halt_ids
-        self.shaper = Shaper(service.tokenizer)
+        self.shaper = Shaper(service.tokenizer, service.guides)
 
     async def answer(self, request: ChatRequest, http: Request, owner: str = "") -> Response:
         """The answer, streamed or whole. Raises ApiError."""
@@ -147,7 +147,8 @@ class ChatCompletions:
             max_new_tokens=self._limit(request, prompt),
             temperature=1.0 if request.temperature is None else request.temperature,
             top_p=1.0 if request.top_p is None else max(request.top_p, 1e-6),
-            seed=secrets.randbits(63) if request.seed is None else request.seed, stop_ids=self.stop_ids,
+            seed=secrets.randbits(63) if request.seed is None else request.seed,
+            stop_ids=() if request.ignore_eos else self.stop_ids,
             top_k=max(request.top_k or 0, 0), min_p=request.min_p or 0.0, top_logprobs=request.top_logprobs or 0,
             presence_penalty=request.presence_penalty or 0.0, frequency_penalty=request.frequency_penalty or 0.0,
             repetition_penalty=request.repetition_penalty or 1.0, logit_bias=self._bias(request),

@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +27,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     own = Completions(service)
 
     async def completions(body: CompletionRequest, request: Request) -> Response:
-        return await own.answer(body, request)
+        return await own.answer(service.addressed(body), request)
 
     route(app, "/completions", completions, ("POST",))
 
@@ -35,6 +36,7 @@ class Completions:
     """POST /v1/completions."""
 
     def __init__(self, service: Service) -> None:
+        service = replace(service, metrics=service.metrics.of("text_completion"))
         self.service, self.loop, self.tokenizer = service, service.loop, service.tokenizer
 
     async def answer(self, request: CompletionRequest, http: Request) -> Response:
@@ -100,7 +102,8 @@ class Completions:
         """The settings of each choice of one prompt. With a seed they do not depend on the other prompts."""
         seed = secrets.randbits(63) if request.seed is None else request.seed
         shared = dict(
-            max_new_tokens=self._limit(request, prompt), stop_ids=self.tokenizer.halt_ids,
+            max_new_tokens=self._limit(request, prompt),
+            stop_ids=() if request.ignore_eos else self.tokenizer.halt_ids,
             temperature=1.0 if request.temperature is None else request.temperature,
             top_p=1.0 if request.top_p is None else max(request.top_p, 1e-6),
             top_k=min(max(request.top_k or 0, 0), self.tokenizer.vocab_size), min_p=request.min_p or 0.0,

@@ -7,17 +7,16 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from firesteel.serve.openai.fields import Bias, Model, Stops, inconsistent
+from firesteel.serve.openai.fields import Addressed, Bias, Stops, inconsistent
 from firesteel.serve.openai.inputs import MOST, Inputs, PlainText
 from firesteel.serve.openai.protocol import StreamOptions
 
 DEFAULT_TOKENS = 16  # OpenAI's
 
 
-class CompletionRequest(Model):
+class CompletionRequest(Addressed):
     """Body of POST /v1/completions."""
 
-    model: str
     prompt: Inputs
     suffix: PlainText | None = Field(None, description="text after the gap to fill; for models with tokens for it")
     max_tokens: int | None = Field(
@@ -39,6 +38,7 @@ class CompletionRequest(Model):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, ge=0.01, le=100)
     logit_bias: Annotated[dict[str, Bias] | None, Field(max_length=300)] = None
+    ignore_eos: bool | None = Field(None, description="go on behind the tokens that end an answer, up to max_tokens")
     user: str | None = Field(None, description="accepted; changes nothing about the answer")
 
     @model_validator(mode="after")

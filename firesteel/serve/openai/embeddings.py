@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 import uuid
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from firesteel.serve.openai.faults import ApiError
-from firesteel.serve.openai.fields import Model
+from firesteel.serve.openai.fields import Addressed
 from firesteel.serve.openai.generation import Choices, fair_window, submitting
 from firesteel.serve.openai.inputs import Inputs, check_length, read_input
 from firesteel.serve.openai.reply import Delta
@@ -24,10 +25,9 @@ from firesteel.serve.sequence import Event, Sampling, Sequence
 GONE = 499  # nobody reads the answer any more
 
 
-class EmbeddingRequest(Model):
+class EmbeddingRequest(Addressed):
     """Body of POST /v1/embeddings."""
 
-    model: str
     input: Inputs
     encoding_format: Literal["float", "base64"] | None = Field(None, description="base64: float32, little endian")
     dimensions: int | None = Field(
@@ -53,7 +53,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     own = Embeddings(service)
 
     async def embeddings(body: EmbeddingRequest, request: Request) -> Response:
-        return await own.answer(body, request)
+        return await own.answer(service.addressed(body), request)
 
     route(app, "/embeddings", embeddings, ("POST",))
 
@@ -62,6 +62,7 @@ class Embeddings:
     """POST /v1/embeddings."""
 
     def __init__(self, service: Service) -> None:
+        service = replace(service, metrics=service.metrics.of("embeddings"))
         self.service = service
 
     async def answer(self, request: EmbeddingRequest, http: Request) -> Response:

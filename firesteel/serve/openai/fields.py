@@ -15,6 +15,12 @@ class Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
 
+class Addressed(Model):
+    """A request that may name the model it is for."""
+
+    model: str | None = Field(None, description="without it, the model itself; adapters are asked for by name")
+
+
 def refuse_unless(*harmless: Any) -> BeforeValidator:
     """A field that is not supported; `harmless` values are what it may be because they ask for nothing."""
 

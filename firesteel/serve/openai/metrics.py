@@ -6,6 +6,7 @@ No prompt, answer or key is ever in a metric, and labels have few values.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -35,20 +36,18 @@ class Metrics:
     def __init__(self, loop: EngineLoop, model: str) -> None:
         self.registry = r = CollectorRegistry()
         names = ("gen_ai_operation_name", "gen_ai_request_model")
-        chat = {"gen_ai_operation_name": "chat", "gen_ai_request_model": model}
         self._duration = Histogram(
             "gen_ai_server_request_duration_seconds", "Time from request to last byte", (*names, "error_type"),
             buckets=_DURATION, registry=r,
         )  # fmt: skip
-        self._chat = chat
-        self.first_token = Histogram(
+        self._first_token = Histogram(
             "gen_ai_server_time_to_first_token_seconds", "Time from request to the first token", names, buckets=_FIRST,
             registry=r,
-        ).labels(**chat)  # fmt: skip
-        self.per_token = Histogram(
+        )  # fmt: skip
+        self._per_token = Histogram(
             "gen_ai_server_time_per_output_token_seconds", "Time between tokens of one sequence after the first", names,
             buckets=_PER_TOKEN, registry=r,
-        ).labels(**chat)  # fmt: skip
+        )  # fmt: skip
         self._usage = Histogram(
             "gen_ai_client_token_usage",
             "Tokens of one request",
@@ -76,14 +75,27 @@ class Metrics:
         ):
             Gauge(name, text, registry=r).set_function(value)
 
+        self._bind("chat", model)
+
+    def of(self, operation: str) -> Metrics:
+        """The same metrics, counted under another of OpenTelemetry's operations: text_completion, embeddings."""
+        other = copy.copy(self)
+        other._bind(operation, self._labels["gen_ai_request_model"])
+        return other
+
+    def _bind(self, operation: str, model: str) -> None:
+        self._labels = {"gen_ai_operation_name": operation, "gen_ai_request_model": model}
+        self.first_token = self._first_token.labels(**self._labels)
+        self.per_token = self._per_token.labels(**self._labels)
+
     def finished(self, seconds: float, error: str = "") -> None:
         """One request is over; `error` is its status or code, empty when it went well."""
-        self._duration.labels(**self._chat, error_type=error).observe(seconds)
+        self._duration.labels(**self._labels, error_type=error).observe(seconds)
 
     def used(self, prompt: int, completion: int) -> None:
         """Tokens of one request."""
         for kind, count in (("input", prompt), ("output", completion)):
-            self._usage.labels(**self._chat, gen_ai_token_type=kind).observe(count)
+            self._usage.labels(**self._labels, gen_ai_token_type=kind).observe(count)
             self.tokens.labels(type=kind).inc(count)
 
     def text(self) -> bytes:

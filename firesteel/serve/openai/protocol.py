@@ -1,8 +1,8 @@
 """The request of the chat API: what is understood, what is accepted without effect, and what is refused by name.
 
-Field names and bounds are OpenAI's (openai-openapi, `CreateChatCompletionRequest`), but for top_k, min_p and
-repetition_penalty, which are vLLM's. Nothing is ignored in silence: a field that this server does not honour is a 400 that
-names it, unless its value asks for nothing.
+Field names and bounds are OpenAI's (openai-openapi, `CreateChatCompletionRequest`), but for top_k, min_p, repetition_penalty
+and ignore_eos, which are vLLM's. Nothing is ignored in silence: a field that this server does not honour is a 400 that names
+it, unless its value asks for nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from firesteel.serve.openai.fields import Addressed, inconsistent, refuse_unless
 from firesteel.serve.openai.fields import Bias as Bias
 from firesteel.serve.openai.fields import Model as Model
 from firesteel.serve.openai.fields import NotSupported as NotSupported
 from firesteel.serve.openai.fields import Stops as Stops
-from firesteel.serve.openai.fields import inconsistent, refuse_unless
 from firesteel.serve.openai.messages import ChatMessage as ChatMessage
 from firesteel.serve.openai.tool_fields import Choice, ResponseFormat, Tool, ToolChoice
 
@@ -29,25 +29,27 @@ class StreamOptions(Model):
     include_obfuscation: bool | None = Field(None, description="accepted, without effect")
 
 
-class ChatRequest(Model):
+class ChatRequest(Addressed):
     """Body of POST /v1/chat/completions."""
 
-    model: str
     messages: list[ChatMessage] = Field(min_length=1)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=-1, description="sample from this many likeliest tokens; 0 and -1 = from all")
+    top_k: int | None = Field(
+        None, ge=-1, lt=2**31, description="sample from this many likeliest tokens; 0 and -1 = from all"
+    )
     min_p: float | None = Field(
         None, ge=0, le=1, description="sample from tokens at least this likely, as a share of the likeliest one's"
     )
     repetition_penalty: float | None = Field(
         None,
-        gt=0,
+        ge=0.01,
         le=100,
         description="logits of tokens in prompt or answer: divided by it if positive, else multiplied",
     )
+    ignore_eos: bool | None = Field(None, description="go on behind the tokens that end an answer, up to max_tokens")
     n: int | None = Field(None, ge=1, le=16)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: Stops = None

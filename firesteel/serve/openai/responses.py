@@ -41,10 +41,10 @@ def add_routes(app: FastAPI, service: Service) -> None:
     app.state.responses = responses.store
 
     async def create(body: ResponseRequest, request: Request) -> Response:
-        return await responses.create(body, request)
+        return await responses.create(service.addressed(body), request)
 
     async def count(body: CountRequest, request: Request) -> Response:
-        return await responses.count(body, _owner(request))
+        return await responses.count(service.addressed(body), _owner(request))
 
     route(app, "/responses", create, ("POST",))
     route(app, "/responses/input_tokens", count, ("POST",))
@@ -95,7 +95,7 @@ class Responses:
         began, owner = time.perf_counter(), _owner(http)
         try:
             before = self._conversation(request, owner)
-            begun = await self.chat.begin(chat_request(request, request.model, before), owner)
+            begun = await self.chat.begin(chat_request(request, before), owner)
         except ApiError as e:
             self.metrics.finished(time.perf_counter() - began, e.code or str(e.status))
             raise renamed(e) from e
@@ -114,11 +114,10 @@ class Responses:
 
     async def count(self, request: CountRequest, owner: str) -> Response:
         """Tokens of the prompt that a request would make. Raises ApiError."""
-        model = self.service.name if request.model is None else request.model
         before = self._conversation(request, owner)
         try:
-            self.service.adapter(model)
-            tokens = await run_in_threadpool(self.chat.tokens, chat_request(request, model, before))
+            self.service.adapter(request.model)
+            tokens = await run_in_threadpool(self.chat.tokens, chat_request(request, before))
         except ApiError as e:
             raise renamed(e) from e
         return json_response({"object": "response.input_tokens", "input_tokens": tokens})

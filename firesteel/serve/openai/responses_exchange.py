@@ -139,11 +139,17 @@ def _facts(request: ResponseRequest) -> dict[str, Any]:
         "reasoning": {"effort": effort, "summary": None}, "safety_identifier": request.safety_identifier,
         "service_tier": "default", "store": request.store is not False,
         "temperature": 1.0 if request.temperature is None else request.temperature,
-        "text": {"format": text.format.model_dump(by_alias=True), "verbosity": "medium"},
+        "text": {"format": _format(text), "verbosity": "medium"},
         "tool_choice": _choice(request), "tools": [{"type": "function", **function_of(tool)} for tool in request.tools or ()],
         "top_logprobs": request.top_logprobs or 0, "top_p": 1.0 if request.top_p is None else request.top_p,
-        "truncation": "disabled", "user": request.user,
+        "truncation": "disabled", **({} if request.user is None else {"user": request.user}),
     }  # fmt: skip
+
+
+def _format(text: TextConfig) -> dict[str, Any]:
+    """The form of the answer; OpenAI's contract knows no description that is null."""
+    described = getattr(text.format, "description", None) is not None
+    return text.format.model_dump(by_alias=True, exclude=None if described else {"description"})
 
 
 def _choice(request: ResponseRequest) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from firesteel.serve.openai.fields import Model, NotSupported, inconsistent, refuse_unless
+from firesteel.serve.openai.fields import Addressed, Model, NotSupported, inconsistent, refuse_unless
 from firesteel.serve.openai.protocol import Effort, StreamOptions
 from firesteel.serve.openai.responses_fields import Name, by_type, reader, unsupported
 from firesteel.serve.openai.responses_items import Items
@@ -107,7 +107,7 @@ def _choice(value: Any) -> Any:
     return _named_tools(value)
 
 
-class Conversation(Model):
+class Conversation(Addressed):
     """What the two bodies below share: everything that makes the prompt."""
 
     input: Items = Field(default_factory=list)
@@ -125,14 +125,12 @@ class Conversation(Model):
 class CountRequest(Conversation):
     """Body of POST /v1/responses/input_tokens."""
 
-    model: str | None = None
     personality: NotSupported = None
 
 
 class ResponseRequest(Conversation):
     """Body of POST /v1/responses."""
 
-    model: str
     max_output_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)

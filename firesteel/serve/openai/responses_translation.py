@@ -36,10 +36,10 @@ _NAMES = [  # a field of the chat API, as a pattern, and what a client of the Re
 ]
 
 
-def chat_request(request: Conversation, model: str, records: Iterable[Record]) -> ChatRequest:
+def chat_request(request: Conversation, records: Iterable[Record]) -> ChatRequest:
     """The chat request that asks the same, about a conversation of kept items. Raises RequestValidationError."""
     body: dict[str, Any] = {
-        "model": model, "messages": _messages(request.instructions, records), "tools": _tools(request.tools),
+        "model": request.model, "messages": _messages(request.instructions, records), "tools": _tools(request.tools),
         "tool_choice": _choice(request), "parallel_tool_calls": request.parallel_tool_calls,
         "response_format": _format(request), "reasoning_effort": request.reasoning and request.reasoning.effort,
     }  # fmt: skip

@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Response
 
 from firesteel.core.config import ServeSettings
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.guide import Guides
 from firesteel.serve.loop import EngineLoop
 from firesteel.serve.openai.faults import ApiError, to_json
+from firesteel.serve.openai.fields import Addressed
 from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.text import Guard
+
+
+R = TypeVar("R", bound=Addressed)
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,22 @@ class Service:
     adapters: tuple[str, ...] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def adapter(self, model: str) -> str:
+    def addressed(self, request: R) -> R:
+        """The request with the name of its model; one that names none means the server's own, as with vLLM and llama.cpp."""
+        return request if request.model is not None else request.model_copy(update={"model": self.name})
+
+    def adapter(self, model: str | None) -> str:
         """The adapter that a request's `model` names, "" for the model itself. Raises ApiError 404 for any other name."""
-        if model == self.name:
+        if model in (None, self.name):
             return ""
         if model in self.adapters:
-            return model
+            return str(model)
         raise ApiError(404, f"The model '{model}' does not exist.", param="model", code="model_not_found")
+
+    @cached_property
+    def guides(self) -> Guides:
+        """Grammars for this model's answers; its table of tokens is made once."""
+        return Guides(self.tokenizer)
 
     @property
     def context(self) -> int:

@@ -20,6 +20,7 @@ from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.core.tokenizer import Tool as ShownTool
 from firesteel.core.tools import with_keys
 from firesteel.serve.guide import CallMode, Grammar, Guides
+from firesteel.serve.guide_compile import Busy
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.protocol import ChatRequest
 from firesteel.serve.openai.reply import Form
@@ -45,8 +46,8 @@ class Shape:
 class Shaper:
     """Makes shapes for one model."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer, self._guides = tokenizer, Guides(tokenizer)
+    def __init__(self, tokenizer: Tokenizer, guides: Guides) -> None:
+        self.tokenizer, self._guides = tokenizer, guides
 
     def shape(self, request: ChatRequest) -> Shape:
         """What the answer shall look like; compiles its grammar, which may take a while. Raises ApiError."""
@@ -193,6 +194,8 @@ def _naming(param: str) -> Iterator[None]:
     """A grammar that cannot be had is the client's mistake, or more than we bear."""
     try:
         yield
+    except Busy as e:
+        raise ApiError(503, f"The server is busy: {e.what}.", code="queue_full", headers={"Retry-After": "1"}) from e
     except UserError as e:
         why = ". ".join(part for part in (e.what, e.why, e.hint) if part)
         raise ApiError(400, f"Invalid '{param}': {why}.", param=param, code="invalid_schema") from e

@@ -15,7 +15,7 @@ from firesteel.core.decoding import Pieces
 from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.serve.openai.faults import ApiError
-from firesteel.serve.openai.fields import Model, inconsistent
+from firesteel.serve.openai.fields import Addressed, inconsistent
 from firesteel.serve.openai.inputs import PlainText, check_ids
 from firesteel.serve.openai.messages import ChatMessage, conversation
 from firesteel.serve.openai.names import token_name
@@ -29,10 +29,9 @@ def _never(value: Any) -> Any:
     return value
 
 
-class TokenizeRequest(Model):
+class TokenizeRequest(Addressed):
     """Body of POST /tokenize: `prompt` (vLLM), `content` (llama.cpp) or `messages`; each option has two names likewise."""
 
-    model: str | None = None
     prompt: PlainText | None = None
     content: PlainText | None = None
     messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = None
@@ -68,10 +67,9 @@ class TokenizeRequest(Model):
         return self.prompt is not None if said is None else said
 
 
-class DetokenizeRequest(Model):
+class DetokenizeRequest(Addressed):
     """Body of POST /detokenize."""
 
-    model: str | None = None
     tokens: list[int]
     skip_special_tokens: bool | None = Field(None, description="leave special tokens out; they are shown by default")
 
@@ -80,11 +78,11 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """POST /tokenize, POST /detokenize, GET /version."""
 
     async def tokenize(body: TokenizeRequest) -> Response:
-        service.adapter(service.name if body.model is None else body.model)
+        service.adapter(body.model)
         return json_response(await run_in_threadpool(_tokenize, service, body))
 
     async def detokenize(body: DetokenizeRequest) -> Response:
-        service.adapter(service.name if body.model is None else body.model)
+        service.adapter(body.model)
         check_ids(body.tokens, service.tokenizer, "tokens")
         text = await run_in_threadpool(_text, service.tokenizer, body)
         return json_response({"prompt": text, "content": text})
