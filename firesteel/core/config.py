@@ -106,6 +106,9 @@ class ServeSettings(Table):
         ge=0,
         description="memory of the KV cache, GB; 0 = full contexts of all requests, at most 1/4 of what is free",
     )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of weights and cache; auto = bfloat16 if they are stored so and the machine multiplies it"
+    )
     step_tokens: int = Field(512, ge=16, description="tokens computed in one step, prompts and answers together")
     prefix_cache: bool = Field(
         True, description="keep what was computed of prompts and answers for those that begin alike"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from firesteel.core.errors import UserError
-from firesteel.kernels.linear import product_dtype
+from firesteel.kernels.linear import FEW, product_dtype
 from firesteel.kernels.table import kernel
 from firesteel.model.attention import Part, gathered, own
 from firesteel.model.block import Block
@@ -128,12 +128,14 @@ class Transformer(nn.Module):
     def extended(self, tokens: Tensor, view: CacheView) -> Tensor:
         """The same, but normed final states [N, D] of all new tokens; those of padding mean nothing."""
         assert self.embed_tokens is not None and self.norm is not None, "a part of a model cannot be extended"
-        x = self.embed_tokens(tokens.reshape(1, -1))
+        tokens = tokens.reshape(1, -1)
+        wide = tokens.numel() >= FEW and self.head_op == "linear"  # see kernels/linear.py; exact.py wants one way for all
+        x = self._embedded(tokens) if wide else self.embed_tokens(tokens)
         table = self.rope(view.positions[None])
         for block in self.layers:
             x = block(x, table, view=view)
         out: Tensor = self.norm(x)[0]
-        return out
+        return out.to(self.embed_tokens.weight.dtype)
 
     @torch.no_grad()
     def drafted(self, hidden: Tensor, following: Tensor, view: CacheView) -> Tensor:

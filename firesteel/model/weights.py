@@ -235,6 +235,12 @@ def _as_stored(fields: dict[str, Any], files: WeightFiles) -> ModelConfig:
     return families.from_hf(fields)
 
 
+def stored_dtype(folder: Path | str) -> torch.dtype:
+    """The dtype that an HF-layout folder keeps its matrices in. Raises ArtefactError."""
+    with WeightFiles(Path(folder), _fields(Path(folder)).get("quantization_config")) as files:
+        return _stored_dtype(files)
+
+
 def _stored_dtype(files: WeightFiles) -> torch.dtype:
     """The dtype that keeps every matrix but the routers; vectors that are stored wider are rounded to it, aloud."""
     names = [name for name in files.names() if not f".{name}".endswith(IN_FLOAT32)]

@@ -10,17 +10,15 @@ from pathlib import Path
 
 import torch
 
-from firesteel.compute.device import memory, pick
+from firesteel.compute.device import memory, multiplies, pick
 from firesteel.core.artefact import read
 from firesteel.core.config import ServeSettings
 from firesteel.core.errors import RecipeError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.config import ModelConfig
-from firesteel.model.weights import load_model, stored_config
+from firesteel.model.weights import load_model, stored_config, stored_dtype
 from firesteel.serve.engine import Engine
 from firesteel.serve.memory import Plan, plan
-
-DTYPE = torch.float32
 
 
 class Phases:
@@ -64,11 +62,12 @@ def load(
     place = pick(device)
     config = _shortened(stored_config(folder), context)
     free, total = memory(place)
-    sum = plan(settings, config, DTYPE, free or total)
+    dtype = _dtype(settings, folder, place)
+    sum = plan(settings, config, dtype, free or total)
     with phases("tokenizer"):
         tokenizer = Tokenizer.load(folder)
     with phases("weights"):
-        model = load_model(folder, device=place, dtype=DTYPE, config=config)
+        model = load_model(folder, device=place, dtype=dtype, config=config)
     with phases("cache"):
         engine = Engine(
             model, tokenizer, max_sequences=settings.max_sequences, cache_tokens=sum.tokens,
@@ -76,6 +75,14 @@ def load(
             batch_invariant=settings.batch_invariant, adapters=adapters,
         )  # fmt: skip
     return Loaded(engine, tokenizer, sum, manifest.id)
+
+
+def _dtype(settings: ServeSettings, folder: Path, place: torch.device) -> torch.dtype:
+    """What to hold weights and cache in."""
+    if settings.dtype != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[settings.dtype]
+    native = multiplies(torch.bfloat16, place.type) and stored_dtype(folder) == torch.bfloat16
+    return torch.bfloat16 if native else torch.float32
 
 
 def _shortened(config: ModelConfig, context: int) -> ModelConfig:

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from firesteel.core.artefact import writing
 from firesteel.core.config import ServeSettings
 from firesteel.core.errors import MachineError, RecipeError, UserError
+from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.cache import PagedCache
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
+from firesteel.model.weights import save_model
 from firesteel.serve import options
 from firesteel.serve.load import Phases, load
 from firesteel.serve.memory import GB, bytes_per_token, cache_tokens, plan, size, weight_bytes
@@ -85,6 +88,7 @@ GROWTH = """
 import os, sys
 import torch
 from firesteel.compute.proc import resident
+from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.cache import PagedCache
 from firesteel.model.config import ModelConfig
 CONFIG = ModelConfig(**{config})
@@ -141,3 +145,21 @@ def test_adapters_are_named_folders() -> None:
     for given in (["law"], ["=folder"], ["law="], ["law=a", "law=b"]):
         with pytest.raises(RecipeError):
             options.adapters_of(given)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_weights_are_held_as_they_are_stored_where_the_machine_can_multiply_them_so(
+    model: Transformer, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    monkeypatch.setattr("firesteel.serve.load.multiplies", lambda dtype, kind: native)
+    with writing(tmp_path / "m", "model", settings={"made": "by a test"}) as draft:
+        save_model(draft.path, model, dtype=torch.bfloat16)
+        tokenizer.save(draft.path)
+
+    def held(dtype: str) -> tuple[torch.dtype, torch.dtype]:
+        settings = ServeSettings(max_sequences=2, dtype=dtype)  # type: ignore[arg-type]
+        engine = load(tmp_path / "m", settings, "cpu", {}, 0, "m", Phases()).engine
+        return engine.model.dtype, engine.runner.cache.data.dtype
+
+    assert held("auto") == ((torch.bfloat16,) * 2 if native else (torch.float32,) * 2)
+    assert held("bfloat16") == (torch.bfloat16,) * 2 and held("float32") == (torch.float32,) * 2

@@ -20,6 +20,7 @@ from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.service import json_response
 
 CUT = 2  # seconds that cut requests have to tell their clients so
+KEEP_ALIVE = 8  # seconds; more than the 5 of OpenAI's client, or its next request meets a connection that is just closing
 
 
 class Server(uvicorn.Server):
@@ -31,7 +32,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, *, drain: float, linger: float = 0.0, limits: Limits | None = None) -> None:
         super().__init__(Config(
             app, limits or Limits(), log_level="warning", access_log=False, server_header=False, ws="none",
-            timeout_graceful_shutdown=CUT, proxy_headers=False,
+            timeout_graceful_shutdown=CUT, timeout_keep_alive=KEEP_ALIVE, proxy_headers=False,
         ))  # fmt: skip
         self.unfinished = 0  # requests that were cut off
         self._drain, self._linger = drain, linger

@@ -27,6 +27,7 @@ from firesteel.serve.loop import EngineLoop
 from firesteel.serve.openai import (
     chat_completions,
     completions,
+    description,
     embeddings,
     models,
     operation,
@@ -75,6 +76,7 @@ def create_app(
     for endpoint in (*ENDPOINTS, operation):
         endpoint.add_routes(app, service)
     page.add_routes(app)
+    description.install(app, (name, *adapters), keyed=keys is not None)
     app.add_middleware(BodyLimit)
     app.add_middleware(operation.Gate, loop=loop)
     opened = frozenset({*operation.OPEN, *page.PATHS, *(("/metrics",) if open_metrics else ())})

@@ -114,12 +114,13 @@ function finish(view, turn, note, failed) {
   if (!turn.answer && !turn.reasoning) view.foot.replaceChildren(); // nothing was generated: nothing to label
   if (turn.tokens && turn.seconds) {
     const speed = Math.max(1, Math.round(turn.tokens / turn.seconds));
-    const fact = `${turn.tokens} ${word("tokens")} · ${turn.seconds.toFixed(1)} s · ${speed} ${word("perSecond")}`;
-    view.foot.append(element("span", { class: "fact" }, fact));
+    const rest = element("span", { class: "spare" }, ` · ${turn.seconds.toFixed(1)} s`);
+    view.foot.append(element("span", { class: "fact" }, `${turn.tokens} ${word("tokens")}`, rest, ` · ${speed} ${word("perSecond")}`));
   }
   if (turn.answer) view.foot.append(copyButton(turn));
   if (failed) {
-    const again = element("button", { type: "button", class: "quiet small" }, word("again"));
+    checkHealth(); // the dot must not say "ready" beside an error until its next turn
+    const again = element("button", { type: "button", class: "quiet small framed" }, word("again"));
     again.addEventListener("click", () => { again.disabled = true; ask(turn.question); });
     view.foot.append(again);
   }
@@ -223,7 +224,8 @@ async function* events(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read()
+      .catch((error) => { throw error.name === "AbortError" ? error : new Error(word("broken")); }); // "network error" says less
     if (done) return;
     const parts = (buffer + value).split("\n\n");
     buffer = parts.pop();
@@ -250,10 +252,11 @@ async function loadModel() {
 
 async function checkHealth() {
   const response = await fetch("/health").catch(() => null);
-  const good = Boolean(response?.ok);
-  $("dot").className = good ? "dot good" : "dot bad";
-  $("model").title = word(good ? "ready" : response ? "down" : "offline");
-  if (good && !state.model) $("model-name").textContent = (await response.json()).model;
+  const facts = response?.ok ? await response.json().catch(() => ({})) : {};
+  const name = !response ? "offline" : !response.ok ? "down" : facts.model ? "ready" : "loading";
+  $("dot").className = name === "ready" ? "dot good" : "dot bad";
+  $("model").title = word(name);
+  if (facts.model && !state.model) $("model-name").textContent = facts.model;
 }
 
 // ---- controls ---------------------------------------------------------------------------------------------------------
