@@ -21,6 +21,9 @@ from firesteel.model.layers import Linear, RMSNorm
 from firesteel.model.rope import rotate
 
 
+PIECE = 8  # new tokens a row from which heads are not folded into rows: the mask would be that much larger, to no gain
+
+
 class Part(ABC):
     """Some tokens of sequences that several processes share; stands where a mask does (train/parallel/context.py)."""
 
@@ -88,6 +91,13 @@ class GQA(nn.Module):
         T, kind = rows.T, torch.float64 if self.exact else product_dtype(q)
         context = rows.context(layer, kind)  # [B, S, 2*G*W]
         k, v = context.unflatten(-1, (2, groups, width)).permute(2, 0, 3, 1, 4)  # each [B, G, S, W]
+        if T >= PIECE:
+            x = rows.of(q).to(kind).transpose(1, 2)  # [B, H, T, W]
+            o = F.scaled_dot_product_attention(
+                x, k, v, attn_mask=rows.visible[:, None], scale=self.config.softmax_scale, enable_gqa=True
+            )
+            whole: Tensor = o.transpose(1, 2).reshape(rows.B * T, -1).to(q.dtype)
+            return whole
         x = rows.of(q).to(kind).unflatten(2, (groups, -1)).permute(0, 2, 1, 3, 4).flatten(2, 3)  # [B, G, T*H/G, W]
         share = x.shape[2] // T
         mask = rows.visible[:, None, :, None].expand(-1, 1, -1, share, -1).flatten(2, 3)  # [B, 1, T*H/G, S]
