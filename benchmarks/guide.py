@@ -23,7 +23,7 @@ import numpy as np
 
 from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.guide import Grammar, Guides
+from firesteel.serve.guides.guides import Grammar, Guides
 
 
 @dataclass

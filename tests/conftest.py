@@ -6,6 +6,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ for name, value in environment().items():  # before any test loads torch: its li
     os.environ.setdefault(name, value)
 for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
     os.environ[name] = "1"
+# Images often forbid bytecode; then each of the many processes that tests start compiles the package anew, for a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

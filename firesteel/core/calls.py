@@ -89,6 +89,7 @@ class CallParser:
             seen = self._buffer.lstrip()
             self._fresh = not seen
             if seen.startswith("{"):
+                self._blank = self._buffer[: len(self._buffer) - len(seen)]
                 self._inside, self._buffer = True, seen
                 return True
             if not seen:

@@ -20,7 +20,6 @@ from firesteel.model.config import ModelConfig
 from firesteel.model.layers import Linear, RMSNorm
 from firesteel.model.rope import rotate
 
-
 PIECE = 8  # new tokens a row from which heads are not folded into rows: the mask would be that much larger, to no gain
 
 

@@ -129,7 +129,9 @@ class Transformer(nn.Module):
         """The same, but normed final states [N, D] of all new tokens; those of padding mean nothing."""
         assert self.embed_tokens is not None and self.norm is not None, "a part of a model cannot be extended"
         tokens = tokens.reshape(1, -1)
-        wide = tokens.numel() >= FEW and self.head_op == "linear"  # see kernels/linear.py; exact.py wants one way for all
+        wide = (
+            tokens.numel() >= FEW and self.head_op == "linear"
+        )  # see kernels/linear.py; exact.py wants one way for all
         x = self._embedded(tokens) if wide else self.embed_tokens(tokens)
         table = self.rope(view.positions[None])
         for block in self.layers:

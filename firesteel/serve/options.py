@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from firesteel.core.config import ServeSettings
 
 SETTINGS = (  # of [serve]; the settings themselves are not loaded for --help
-    "host, port, max_sequences, max_queued, max_new_tokens, cache_gb, dtype, step_tokens, prefix_cache, speculate, batch_invariant"
+    "host, port, max_sequences, max_queued, max_new_tokens, cache_gb, dtype, step_tokens, prefix_cache, speculate, "
+    "batch_invariant"
 )
 
 Host = Annotated[

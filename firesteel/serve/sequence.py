@@ -44,7 +44,7 @@ class Sampling:
 
 
 class Guide(Protocol):
-    """Says what a sequence may say next; one guide belongs to one sequence (guide.py has those of grammars)."""
+    """Says what a sequence may say next; one guide belongs to one sequence (guides/ has those of grammars)."""
 
     def allowed(self) -> npt.NDArray[np.bool_] | None:
         """Which tokens may come next, [V] or shorter (the rest may not); None: any. At least one may."""

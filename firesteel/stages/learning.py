@@ -21,7 +21,7 @@ from firesteel.stages.stage import Job
 from firesteel.train.learner import Learner, Whole
 from firesteel.train.loop import Loop
 from firesteel.train.objective import Objective
-from firesteel.train.parallel.pipeline import Pipelined, own_parts
+from firesteel.train.parallel.parts import own_parts
 from firesteel.train.parallel.place import fill, place, whole_weights
 from firesteel.train.precision import PRECISIONS, use_precision
 
@@ -79,13 +79,15 @@ def _learner(job: Job, start: Start, settings: OptimSettings, adapted: lora.LoRA
                 lora.attach(part, adapted, seed)
             use_precision(part, settings.precision)
     narrow = PRECISIONS[settings.precision].weights
-    learner: Whole | Pipelined
+    learner: Learner
     if mesh.count("pipeline") > 1:
-        learner = Pipelined(parts, mesh, balance=balance, dtype=narrow)
-        roots: Iterable[torch.nn.Module] = learner.modules
+        from firesteel.train.parallel.pipeline import Pipelined  # loads half a second of torch that others do not need
+
+        learner = piped = Pipelined(parts, mesh, balance=balance, dtype=narrow)
+        roots: Iterable[torch.nn.Module] = piped.modules
     else:
-        learner = Whole(parts[0], mesh, micro_batch=settings.micro_batch, balance=balance)
-        roots = [learner]
+        learner = whole = Whole(parts[0], mesh, micro_batch=settings.micro_batch, balance=balance)
+        roots = [whole]
     for root in roots:
         place(root, mesh, narrow)
     _fill(parts, start, seed)

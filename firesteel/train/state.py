@@ -14,7 +14,7 @@ from firesteel.train.clip import clip_gradients
 from firesteel.train.flat import flat_state
 from firesteel.train.optim import make_optimisers
 from firesteel.train.parallel.data import sum_gradients
-from firesteel.train.parallel.pipeline import sum_twins, twins
+from firesteel.train.parallel.parts import sum_twins, twins
 from firesteel.train.parallel.shard import local
 from firesteel.train.precision import PRECISIONS, Masters
 from firesteel.train.shards import Layout

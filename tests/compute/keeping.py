@@ -1,11 +1,13 @@
 """What a forward and backward pass takes beside weights, gradients and optimiser state. Run as a process of its own.
 
-python -m tests.compute.keeping '{"rows": 8, "length": 128, "vocabulary": 2048, "model": {...}}'     prints bytes
+python -m tests.compute.keeping '[{"rows": 8, "length": 128, "vocabulary": 2048, "model": {...}}, ...]'     prints bytes
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,15 +16,15 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-def measured(model: dict[str, Any], rows: int, length: int, vocabulary: int = 2048) -> float:
-    """Bytes that a training step of a [model] table takes at its peak, in a fresh process."""
+def measured(cases: list[dict[str, Any]]) -> list[float]:
+    """Bytes that a training step of each case takes at its peak, each in a process that did nothing before."""
     from firesteel.compute.device import environment
 
-    case = json.dumps({"model": model, "rows": rows, "length": length, "vocabulary": vocabulary})
-    command = [sys.executable, "-m", "tests.compute.keeping", case]
-    env = environment() | {"OMP_NUM_THREADS": "2", "PATH": "/usr/bin:/bin", "MALLOC_MMAP_THRESHOLD_": "65536"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=150, check=True)
-    return float(done.stdout)
+    command = [sys.executable, "-m", "tests.compute.keeping", json.dumps(cases)]
+    env = environment() | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    env["PATH"] = "/usr/bin:/bin"
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=200, check=True)
+    return [float(line) for line in done.stdout.split()]
 
 
 def learn(model: Any, tokens: Any) -> None:
@@ -40,7 +42,7 @@ def learn(model: Any, tokens: Any) -> None:
     rule(model, model(tokens), batch)[0].backward()
 
 
-def main() -> None:
+def weigh(case: dict[str, Any]) -> int:
     """Peak resident memory of a pass, over what is resident before it and the gradients that it leaves."""
     import torch
 
@@ -49,7 +51,6 @@ def main() -> None:
     from firesteel.model.config import ModelConfig
     from firesteel.model.transformer import Transformer
 
-    case = json.loads(sys.argv[1])
     model = Transformer(ModelConfig.from_settings(ModelSettings(**case["model"]), case["vocabulary"]))
     model.initialise(torch.Generator().manual_seed(0))
     model.train()
@@ -64,7 +65,20 @@ def main() -> None:
     before = proc.peak()
     step(case["rows"], case["length"])
     gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
-    print(proc.peak() - before - gradients)
+    return proc.peak() - before - gradients
+
+
+def main() -> None:
+    """A fork for each case: loading torch takes longer than the case, and its threads start with the first product."""
+    for module in ("firesteel.model.transformer", "firesteel.train.losses"):
+        importlib.import_module(module)
+    for case in json.loads(sys.argv[1]):
+        child = os.fork()
+        if not child:
+            print(weigh(case), flush=True)
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            sys.exit(f"{case}: its process failed")
 
 
 if __name__ == "__main__":

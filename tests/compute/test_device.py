@@ -63,15 +63,19 @@ def test_set_up_seeds_every_generator_and_forbids_nondeterminism() -> None:
 
 
 def test_two_processes_compute_the_same_bits() -> None:
-    code = (
-        "import torch; from firesteel.compute.device import set_up; from firesteel.core.config import MachineSettings\n"
-        "set_up(MachineSettings(device='cpu', threads=2), 3)\n"
-        "x = torch.randn(97, 130, requires_grad=True); w = torch.randn(130, 65)\n"
-        "(x.matmul(w).softmax(-1).log().sum() + x.std()).backward(); print(x.grad.double().sum().item().hex())"
+    code = (  # forked before any thread runs: loading torch takes longer than all the rest
+        "import os, torch; from firesteel.compute.device import set_up; from firesteel.core.config import MachineSettings\n"
+        "for _ in range(2):\n"
+        "    if os.fork(): os.wait(); continue\n"
+        "    set_up(MachineSettings(device='cpu', threads=2), 3)\n"
+        "    x = torch.randn(97, 130, requires_grad=True); w = torch.randn(130, 65)\n"
+        "    (x.matmul(w).softmax(-1).log().sum() + x.std()).backward()\n"
+        "    print(x.grad.double().sum().item().hex(), flush=True); os._exit(0)"
     )
-    env = os.environ | device.environment()
-    runs = [subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True) for _ in range(2)]
-    assert runs[0].stdout == runs[1].stdout and runs[0].stdout.strip()
+    env = os.environ | device.environment() | {"OPENBLAS_NUM_THREADS": "1"}  # else numpy starts threads when loaded
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    first, second = done.stdout.split()
+    assert first == second
 
 
 def test_the_environment_is_known_before_torch_is_loaded() -> None:

@@ -52,14 +52,14 @@ def configs(draw):
     return ModelConfig(**own)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(configs())
 def test_what_is_written_reads_as_the_same(config):
     fields = json.loads(json.dumps(families.to_hf(config)))
     assert families.from_hf(fields) == config
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(["vocab_size", "num_attention_heads", "hidden_size", "rope_scaling", "head_dim",
        "num_key_value_heads", "n_routed_experts", "kv_lora_rank", "n_group", "eos_token_id", "mlp_only_layers"]),
        st.one_of(st.none(), st.integers(-3, 3), st.text(max_size=3), st.lists(st.integers(), max_size=2), st.floats()),

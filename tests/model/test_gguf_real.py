@@ -25,9 +25,20 @@ from firesteel.stages.model_sources import MODELS
 from tests.model.test_gguf_tokenizer import TEXTS
 
 transformers = pytest.importorskip("transformers")
-PROMPTS = ("The capital of France is", "def fibonacci(n):\n    ", "Once upon a time there was a small")
+SAID = {  # prompt -> the 24 tokens that transformers' greedy generate() adds to it
+    "The capital of France is": [
+        7042, 30, 198, 198, 504, 2988, 314, 42, 216, 34, 32, 33, 40, 29, 32, 33, 29, 34, 34, 216, 33, 34, 42, 33,
+    ],
+    "def fibonacci(n):\n    ": [
+        753, 3987, 46477, 24, 94, 727, 466, 585, 304, 1758, 216, 32, 42, 7396, 1003, 216, 33, 466, 4698, 304, 1758, 216, 33,
+        42,
+    ],
+    "Once upon a time there was a small": [
+        3102, 32047, 826, 827, 8718, 30, 378, 3102, 436, 3365, 990, 253, 4248, 8201, 3365, 8957, 17801, 15903, 30, 378, 3102,
+        436, 10000, 411,
+    ],
+}  # fmt: skip
 CHAT = [{"role": "user", "content": "What is iron?"}]
-NEW = 24
 
 
 @pytest.fixture(scope="module")
@@ -92,16 +103,14 @@ def test_the_model_says_what_it_says_in_transformers(file: Path, one_thread: Non
         assert tokenizer.encode(text) == theirs(text, add_special_tokens=False)["input_ids"], text
     chat = theirs.apply_chat_template(CHAT, add_generation_prompt=True, tokenize=True, return_dict=False)
     assert tokenizer.prompt(CHAT) == chat and tokenizer.stop_ids == (2,)
-    for text in PROMPTS:
-        ids = torch.tensor([tokenizer.encode(text)])
-        whole = other.generate(ids, max_new_tokens=NEW, do_sample=False, eos_token_id=None, pad_token_id=0)
+    for text, said in SAID.items():
+        whole = torch.tensor([tokenizer.encode(text) + said])
         with torch.no_grad():
             ours, theirs_too = model.logits(model(whole)), other(whole).logits
         assert (ours - theirs_too).abs().max() < 1e-3
-        said = ours.argmax(dim=-1)[
-            0, ids.shape[1] - 1 : -1
-        ]  # greedy, given the same beginning: all the same or not at all
-        assert len(said) == NEW and torch.equal(said, whole[0, ids.shape[1] :]), tokenizer.decode(said.tolist())
+        for logits in (theirs_too, ours):  # greedy, given the same beginning: all the same or not at all
+            best = logits.argmax(dim=-1)[0, -len(said) - 1 : -1].tolist()
+            assert len(best) == 24 and best == said, tokenizer.decode(best)
 
 
 def test_reading_it_takes_little_more_memory_than_the_weights(file: Path) -> None:

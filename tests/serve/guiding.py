@@ -10,7 +10,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.guide import Grammar
+from firesteel.serve.guides.guides import Grammar
 from firesteel.serve.sequence import Guide
 
 

@@ -13,8 +13,8 @@ from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.serve.engine import Engine
-from firesteel.serve.guide import Guides
-from firesteel.serve.guide_matcher import MAX_NUMBER
+from firesteel.serve.guides.guides import Guides
+from firesteel.serve.guides.matcher import MAX_NUMBER
 from firesteel.serve.plain import plain_sample
 from firesteel.serve.sequence import Sampling, Sequence
 from tests.serve.guiding import ids_of, imported, said, walk, wander

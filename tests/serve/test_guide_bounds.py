@@ -14,8 +14,8 @@ from tokenizers import decoders, models
 
 from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.guide import Grammar, Guides
-from firesteel.serve.guide_compile import MAX_DEPTH, MAX_GRAMMAR
+from firesteel.serve.guides.compiler import MAX_DEPTH, MAX_GRAMMAR
+from firesteel.serve.guides.guides import Grammar, Guides
 from tests.serve.guiding import ids_of, walk, wander
 
 

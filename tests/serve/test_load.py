@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from firesteel.compute import proc
@@ -156,6 +158,28 @@ def test_half_a_request_is_408(taught: Transformer, tokenizer: Tokenizer, monkey
             assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("key", [b"", b"Authorization: Bearer sk-right\r\n"])
+def test_a_request_with_two_lengths_is_refused_and_nothing_after_it_is_read(
+    taught: Transformer, tokenizer: Tokenizer, key: bytes
+) -> None:
+    keys = Keys({hashlib.sha256(b"sk-right").hexdigest(): "me"})
+    lengths = b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n"
+    first = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" + key + lengths + b"\r\n0\r\n\r\n"
+    with running(app_of(taught, tokenizer, keys=keys)) as url, socket.create_connection(address(url)) as sock:
+        sock.sendall(first + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, error = answer(sock)  # its JSON would not be one object if the second were answered, too
+    assert status == 400 and "exclude each other" in error["message"]
+
+
+def test_what_is_no_http_is_answered_like_any_mistake(taught: Transformer, tokenizer: Tokenizer) -> None:
+    with running(app_of(taught, tokenizer)) as url:
+        for sent in (b"\x16\x03\x01 garbage\r\n\r\n", b"GET /health HTTP/1.1\r\n\r\n"):
+            with socket.create_connection(address(url)) as sock:
+                sock.sendall(sent)
+                status, error = answer(sock)
+            assert status == 400 and error["code"] == "invalid_http" and set(error) >= {"type", "param"}, sent
+
+
 def test_bodies_of_all_requests_together_are_bounded(
     taught: Transformer, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, own: httpx.Client
 ) -> None:
@@ -186,6 +210,12 @@ def stream(client: httpx.Client, url: str) -> Any:
     lines = response.iter_lines()
     next(lines)
     return lines
+
+
+def test_openais_client_lets_go_of_an_idle_connection_before_the_server_does(slow: Any) -> None:
+    kept = Server(slow, drain=0).config.timeout_keep_alive
+    client = openai.DEFAULT_CONNECTION_LIMITS.keepalive_expiry
+    assert client is not None and client + 1 < kept < Limits().head, "who closes while the other sends loses a request"
 
 
 def test_draining_finishes_what_runs_and_takes_nothing_new(slow: Any, own: httpx.Client) -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.guide import Guides
+from firesteel.serve.guides.guides import Guides
+from firesteel.serve.guides.limits import EitherGuide, LimitedGuide, Limits
 from firesteel.serve.openai import shape
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.protocol import ChatRequest
 from firesteel.serve.openai.shape import Shaper
 from firesteel.serve.sequence import Guide
-from firesteel.serve.thought import EitherGuide, LimitedGuide, Limits
 from tests.core.imported import QWEN
 from tests.serve.api import LESSONS, NAME, ask, assert_error, body, post
 
@@ -46,7 +46,7 @@ def test_a_thought_beyond_its_budget_is_ended(url: str, tokenizer: Tokenizer, mo
 
 def test_other_levels_and_other_servers_names_are_refused(url: str) -> None:
     assert_error(post(url, body(reasoning_effort="huge")), 400, "reasoning_effort")
-    for field in ("include_reasoning", "separate_reasoning", "chat_template_kwargs", "thinking_budget"):
+    for field in ("include_reasoning", "separate_reasoning", "thinking_budget"):
         assert_error(post(url, body() | {field: True}), 400, field, "unknown_parameter")
 
 

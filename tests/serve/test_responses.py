@@ -347,3 +347,15 @@ def test_a_call_that_was_cut_is_not_carried_on(url: str) -> None:
     more = respond(url, "count", previous_response_id=last["id"], max_output_tokens=2)
     fresh = respond(url, [{"role": "user", "content": text} for text in ("Weather?", "count")], max_output_tokens=2)
     assert more.usage.input_tokens == fresh.usage.input_tokens
+
+
+def test_fields_that_openai_does_not_know_as_null_are_left_out(url: str) -> None:
+    """OpenAI's openapi.yaml: `user` and a format's `description` are strings if they are there; Open Responses: penalties."""
+    form = {"type": "json_schema", "name": "n", "schema": {"type": "object", "default": None}}
+    body = {"model": NAME, "input": "count", "max_output_tokens": 1, "text": {"format": form}}
+    bare = http().post(f"{url}/responses", json=body).json()
+    assert "user" not in bare and bare["text"]["format"] == {**form, "strict": None}
+    assert bare["presence_penalty"] == bare["frequency_penalty"] == 0
+    body["text"]["format"]["description"] = "d"  # type: ignore[index]
+    full = http().post(f"{url}/responses", json={**body, "user": "u"}).json()
+    assert full["user"] == "u" and full["text"]["format"]["description"] == "d"

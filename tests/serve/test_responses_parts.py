@@ -15,11 +15,11 @@ from firesteel.core.tokenizer import Tokenizer
 from firesteel.serve.openai.begun import Begun
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.reply import CallDelta, Delta, Reply
-from firesteel.serve.openai.responses_exchange import ResponseExchange
-from firesteel.serve.openai.responses_output import Output
-from firesteel.serve.openai.responses_protocol import ResponseRequest
-from firesteel.serve.openai.responses_store import Store
-from firesteel.serve.openai.responses_translation import chat_request, renamed
+from firesteel.serve.openai.responses.exchange import ResponseExchange
+from firesteel.serve.openai.responses.output import Output
+from firesteel.serve.openai.responses.protocol import ResponseRequest
+from firesteel.serve.openai.responses.store import Store
+from firesteel.serve.openai.responses.translation import chat_request, renamed
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 ITEM: TypeAdapter[Any] = TypeAdapter(ResponseOutputItem)
@@ -94,7 +94,7 @@ def request(**fields: Any) -> ResponseRequest:
 def messages(*items: dict[str, Any]) -> list[dict[str, Any]]:
     """The chat messages that items become, without what is empty."""
     asked = request(input=list(items))
-    chat = chat_request(asked, "m", [item.record() for item in asked.input])
+    chat = chat_request(asked, [item.record() for item in asked.input])
     return [message.rendered() for message in chat.messages]
 
 
@@ -154,7 +154,7 @@ def test_settings_get_their_names_in_the_chat_api() -> None:
         text={"format": schema}, max_output_tokens=7, temperature=0.5, top_p=0.9, parallel_tool_calls=False,
         reasoning={"effort": "low"}, include=["message.output_text.logprobs"], top_logprobs=3, stream=True,
     )  # fmt: skip
-    chat = chat_request(asked, "m", [item.record() for item in asked.input])
+    chat = chat_request(asked, [item.record() for item in asked.input])
     assert chat.max_completion_tokens == 7 and chat.temperature == 0.5 and chat.top_p == 0.9 and chat.stream
     assert (
         chat.logprobs

@@ -88,7 +88,7 @@ def informed(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Completion]]
     yield known
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(sorted(SHAPES)), st.lists(st.tuples(st.integers(0, 23), st.integers(0, 12)), min_size=1, max_size=14),
     st.integers(1, 6), st.integers(1, 8), st.integers(20, 120), st.integers(1, 60), st.integers(0, 3), st.booleans(),
@@ -154,7 +154,7 @@ def alone(kind: str, number: int, exact: bool) -> Completion:
     return Completion(ids, logprobs, "length")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.sampled_from(sorted(SHAPES)), st.lists(st.integers(0, 23), min_size=1, max_size=10), st.integers(1, 6),
     st.integers(1, 8), st.integers(1, 60), st.integers(0, 2),

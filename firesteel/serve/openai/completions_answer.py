@@ -78,8 +78,8 @@ class Answer:
             yield None if item is None else (self._place[self._choices.replies[item[0]].sequence.id], item[1])
 
     async def _chunks(self) -> AsyncIterator[bytes]:
-        with_usage = bool(self._request.stream_options and self._request.stream_options.include_usage)
-        last = {"usage": None} if with_usage else {}
+        options = self._request.stream_options
+        with_usage = bool(options and options.include_usage)
         async for item in self._deltas():
             if item is None:
                 yield PING
@@ -88,7 +88,8 @@ class Answer:
             reason = self._replies[index].finish_reason
             if delta.answer or delta.logprobs or reason:
                 choice = self._choice(index, delta.answer, delta.logprobs, reason)
-                yield sse({**self._facts, "choices": [choice], **last})
+                so_far = self._usage() if options and options.continuous else None
+                yield sse({**self._facts, "choices": [choice], **({"usage": so_far} if with_usage else {})})
         if with_usage:
             yield sse({**self._facts, "choices": [], "usage": self._usage()})
 

@@ -27,6 +27,11 @@ LATE = (
     b'{"error":{"message":"The request did not arrive in time.","type":"invalid_request_error","param":null,'
     b'"code":"request_timeout"}} '
 )
+UNREADABLE = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 114\r\n\r\n"
+    b'{"error":{"message":"This is no HTTP request.","type":"invalid_request_error","param":null,'
+    b'"code":"invalid_http"}}'
+)
 
 
 def most_connections() -> int:
@@ -67,6 +72,7 @@ class Connection(H11Protocol):
         if own is not None:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a machine that was switched off says nothing
+        self.app = OneLength(self.app)
         if len(self.connections) > (most := self.config.limits.connections):
             self.app = TooMany(self.app)
         if len(self.connections) > most + OWN_FILES // 2:  # not even time to be told
@@ -87,6 +93,12 @@ class Connection(H11Protocol):
                 self.transport.write(LATE)
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as every other mistake is answered, and close."""
+        if self._idle or not self.cycle.response_started:  # else it would stand in the middle of an answer
+            self.transport.write(UNREADABLE)
+        self.transport.close()
+
     @property
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -96,6 +108,26 @@ def sweep(connections: Iterable[Any], now: float) -> None:
     """Look at every connection; call it about once a second."""
     for connection in list(connections):
         connection.look(now)
+
+
+class OneLength:
+    """Refuses a request that says its length twice, in two ways, and closes: a proxy before us may believe the other one.
+
+    What follows in the connection would then be a request that the proxy did not see (RFC 9112, 6.1).
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app: ASGIApp = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or answer 400."""
+        names = {name for name, _ in scope.get("headers", ())}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            message = "Content-Length and Transfer-Encoding exclude each other."
+            error = ApiError(400, message, code="invalid_request", headers={"Connection": "close"})
+            await error.response()(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class TooMany:

@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from firesteel.serve.openai.answers import SCHEMAS
-from firesteel.serve.openai.responses_protocol import GetQuery, ListQuery
+from firesteel.serve.openai.responses.protocol import GetQuery, ListQuery
 
 REFUSALS = {
     400: "what was asked does not fit, or is not honoured; `param` names it",
@@ -38,6 +38,7 @@ class Told:
     event: str = ""
     query: type[BaseModel] | None = None
     media: str = "application/json"
+    last: str = ""  # what ends a stream, where that is no event of the schema
 
 
 _ASKED = (400, 401, 404, 408, 413, 500, 503)
@@ -46,8 +47,10 @@ _FOUND = (400, 401, 404, 500, 503)
 _OPEN = (500, 503)  # no key is asked for
 
 TOLD = {
-    ("post", "/v1/chat/completions"): Told("An answer to a conversation", "ChatCompletion", _COMPUTED, "ChatCompletionChunk"),
-    ("post", "/v1/completions"): Told("How texts go on", "TextCompletion", _COMPUTED, "TextCompletion"),
+    ("post", "/v1/chat/completions"): Told(
+        "An answer to a conversation", "ChatCompletion", _COMPUTED, "ChatCompletionChunk", last="[DONE]"
+    ),
+    ("post", "/v1/completions"): Told("How texts go on", "TextCompletion", _COMPUTED, "TextCompletion", last="[DONE]"),
     ("post", "/v1/embeddings"): Told("Texts as vectors of length 1", "Embeddings", _COMPUTED),
     ("get", "/v1/models"): Told("The model, and its adapters", "ModelList"),
     ("get", "/v1/models/{id}"): Told("One of them", "Model", _FOUND),
@@ -113,9 +116,15 @@ def _good(told: Told) -> dict[str, Any]:
     content: dict[str, Any] = {told.media: {"schema": {"$ref": f"#/components/schemas/{told.answer}"}}}
     if not told.event:
         return {"description": told.summary, "content": content}
-    content["text/event-stream"] = {"schema": {"type": "string"}}
-    why = f"{told.summary}; with stream: true as events, the data of each a #/components/schemas/{told.event}"
-    return {"description": why, "content": content}
+    data: dict[str, Any] = {
+        "type": "string", "contentMediaType": "application/json",
+        "contentSchema": {"$ref": f"#/components/schemas/{told.event}"},
+    }  # fmt: skip
+    if told.last:
+        data = {"anyOf": [{"const": told.last}, data]}
+    event = {"type": "object", "properties": {"data": data}, "required": ["data"]}
+    content["text/event-stream"] = {"schema": event}  # of each event: OpenAPI 3.1 has no better place for it
+    return {"description": f"{told.summary}; as events with stream: true", "content": content}
 
 
 def _error(why: str) -> dict[str, Any]:

@@ -124,8 +124,9 @@ class Exchange:
     ) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         chunk = {**self._facts, "object": "chat.completion.chunk", "choices": [choice]}
-        if self._request.stream_options and self._request.stream_options.include_usage:
-            chunk["usage"] = None
+        options = self._request.stream_options
+        if options and options.include_usage:
+            chunk["usage"] = self._usage() if options.continuous else None
         return sse(chunk)
 
     def _logprobs(self, entries: list[dict[str, Any]]) -> dict[str, Any] | None:

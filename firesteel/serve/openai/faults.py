@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def install(app: FastAPI) -> None:
         what = {404: f"Unknown URL: {request.method} {request.url.path}", 405: f"{request.method} is not allowed here"}
         code = CODES.get(error.status_code)
         message = what.get(error.status_code, str(error.detail))
-        return ApiError(error.status_code, message, code=code, headers=error.headers).response()
+        headers = _allowed(request) if error.status_code == 405 else error.headers
+        return ApiError(error.status_code, message, code=code, headers=headers).response()
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
@@ -73,6 +75,12 @@ def install(app: FastAPI) -> None:
         headers = {"Connection": "close"}  # the framework raises the error again, and uvicorn then drops the connection
         message = "The server failed on this request; its log says why."
         return ApiError(500, message, code="internal_error", headers=headers).response()
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """The methods of a path; the framework knows those of its first route alone."""
+    fitting = [r for r in request.app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE]
+    return {"Allow": ", ".join(sorted({method for route in fitting for method in route.methods or ()}))}
 
 
 def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:

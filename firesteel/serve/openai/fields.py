@@ -5,8 +5,18 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+MOST_STOPS = 32  # OpenAI takes 4; clients of vLLM and llama.cpp send more
 
 
 class Model(BaseModel):
@@ -21,14 +31,23 @@ class Addressed(Model):
     model: str | None = Field(None, description="without it, the model itself; adapters are asked for by name")
 
 
-def refuse_unless(*harmless: Any) -> BeforeValidator:
+class refuse_unless:
     """A field that is not supported; `harmless` values are what it may be because they ask for nothing."""
 
-    def check(value: Any) -> None:
-        if value is not None and not any(type(value) is type(h) and value == h for h in harmless):
-            raise PydanticCustomError("unsupported", "is not supported by this server")
+    def __init__(self, *harmless: Any) -> None:
+        self._harmless = harmless
 
-    return BeforeValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the value, and forget it."""
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
+        """What may be sent."""
+        return {"enum": [None, *self._harmless]}
+
+    def _check(self, value: Any) -> None:
+        if value is not None and not any(type(value) is type(h) and value == h for h in self._harmless):
+            raise PydanticCustomError("unsupported", "is not supported by this server")
 
 
 def inconsistent(message: str, param: str) -> PydanticCustomError:
@@ -45,6 +64,9 @@ def table_of(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+_IDLE = ("cache_control", "prompt_cache_breakpoint", "annotations")  # keys of a text part that change nothing here
+
+
 def _text(value: Any) -> Any:
     """Content as one string: a string, or a list of text parts (joined by newlines)."""
     if not isinstance(value, list):
@@ -57,6 +79,12 @@ def _text(value: Any) -> Any:
             raise PydanticCustomError(
                 "unsupported", "may hold text parts only; this model reads no images, audio or files"
             )
+        unknown = sorted(str(key) for key in set(part) - {"type", kind, *_IDLE})
+        if unknown:
+            shown = unknown[0][:64].encode("utf-8", "replace").decode()
+            raise PydanticCustomError(
+                "unsupported", "holds a part with '{key}', which is not supported", {"key": shown}
+            )
         texts.append(text)
     return "\n".join(texts)
 
@@ -67,19 +95,19 @@ def _stops(value: Any) -> Any:
 
 _CONTENT_SCHEMA = {"anyOf": [
     {"type": "string"}, {"type": "null"},
-    {"type": "array", "items": {
-        "type": "object", "required": ["type", "text"],
-        "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
-    }},
+    {"type": "array", "items": {"anyOf": [
+        {"type": "object", "required": ["type", kind], "properties": {"type": {"const": kind}, kind: {"type": "string"}}}
+        for kind in ("text", "refusal")
+    ]}},
 ]}  # fmt: skip
 _STOP_SCHEMA = {"anyOf": [
     {"type": "null"}, {"type": "string", "minLength": 1},
-    {"type": "array", "maxItems": 4, "items": {"type": "string", "minLength": 1}},
+    {"type": "array", "maxItems": MOST_STOPS, "items": {"type": "string", "minLength": 1}},
 ]}  # fmt: skip
 
 Text = Annotated[str | None, BeforeValidator(_text), WithJsonSchema(_CONTENT_SCHEMA)]
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
-FewStops = Annotated[list[Stop], Field(max_length=4)]
+FewStops = Annotated[list[Stop], Field(max_length=MOST_STOPS)]
 Stops = Annotated[FewStops | None, BeforeValidator(_stops), WithJsonSchema(_STOP_SCHEMA)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 NotSupported = Annotated[None, refuse_unless()]

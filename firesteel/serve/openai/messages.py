@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from firesteel.core.tokenizer import Message
@@ -42,8 +42,30 @@ class ToolCall(Model):
         return {"id": self.id, "type": "function", "function": function}
 
 
+_SAID: JsonValue = {"not": {"type": "null"}}
+_NONE: JsonValue = {"type": "null"}
+_NO_CALLS: JsonValue = {"anyOf": [_NONE, {"type": "array", "maxItems": 0}]}
+_ROLES: list[JsonValue] = [  # what JSON schema can say of ChatMessage._fits_its_role
+    {"properties": {"role": {"const": "assistant"}, "tool_call_id": _NONE}},
+    {
+        "properties": {
+            "role": {"enum": ["system", "developer", "user"]}, "content": _SAID, "tool_calls": _NO_CALLS,
+            "tool_call_id": _NONE,
+        }, "required": ["content"],
+    },
+    {
+        "properties": {
+            "role": {"const": "tool"}, "content": _SAID, "tool_calls": _NO_CALLS,
+            "tool_call_id": {"type": "string", "minLength": 1},
+        }, "required": ["content", "tool_call_id"],
+    },
+]  # fmt: skip
+
+
 class ChatMessage(Model):
     """One message. `reasoning_content` and `reasoning` are two names of the same thing."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _ROLES})
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text = None

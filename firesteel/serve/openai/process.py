@@ -20,7 +20,7 @@ from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.service import json_response
 
 CUT = 2  # seconds that cut requests have to tell their clients so
-KEEP_ALIVE = 8  # seconds; more than the 5 of OpenAI's client, or its next request meets a connection that is just closing
+KEEP_ALIVE = 8  # seconds; OpenAI's client keeps 5: who closes second loses no request
 
 
 class Server(uvicorn.Server):

@@ -26,7 +26,15 @@ class StreamOptions(Model):
     """Options of a streamed answer."""
 
     include_usage: bool | None = None
+    continuous_usage_stats: bool | None = Field(
+        None, description="with include_usage: the usage so far in every chunk (vLLM's)"
+    )
     include_obfuscation: bool | None = Field(None, description="accepted, without effect")
+
+    @property
+    def continuous(self) -> bool:
+        """Whether every chunk tells the usage so far."""
+        return bool(self.include_usage and self.continuous_usage_stats)
 
 
 class ChatRequest(Addressed):
@@ -72,6 +80,11 @@ class ChatRequest(Addressed):
         "16384 tokens, then its thought is ended; xhigh, max = as long as it likes. A model whose template takes "
         "reasoning_effort is told instead. Refused by a model that has no tokens for thoughts and no such template",
     )
+    chat_template_kwargs: dict[str, bool | int | float | None] | None = Field(
+        None, max_length=16,
+        description="variables for the model's template, as vLLM, SGLang and llama.cpp take them; enable_thinking: false is "
+        "reasoning_effort: none. A variable that the template does not read is refused",
+    )  # fmt: skip
     # accepted; they change nothing about the answer
     user: str | None = None
     safety_identifier: str | None = None
@@ -80,6 +93,8 @@ class ChatRequest(Addressed):
     store: Annotated[None, refuse_unless(False)] = None
     service_tier: Annotated[None, refuse_unless("auto", "default")] = None
     # refused, unless the value asks for nothing
+    add_generation_prompt: Annotated[None, refuse_unless(True)] = None
+    continue_final_message: Annotated[None, refuse_unless(False)] = None
     modalities: Annotated[None, refuse_unless(["text"])] = None
     functions: Annotated[None, refuse_unless([])] = None
     function_call: Annotated[None, refuse_unless("none")] = None
@@ -92,7 +107,7 @@ class ChatRequest(Addressed):
 
     @model_validator(mode="after")
     def _consistent(self) -> ChatRequest:
-        if self.top_logprobs is not None and not self.logprobs:
+        if self.top_logprobs and not self.logprobs:
             raise inconsistent("top_logprobs needs logprobs: true", "top_logprobs")
         if self.stream_options is not None and not self.stream:
             raise inconsistent("stream_options needs stream: true", "stream_options")

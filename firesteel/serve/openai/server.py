@@ -32,7 +32,6 @@ from firesteel.serve.openai import (
     models,
     operation,
     page,
-    responses,
     tokenization,
 )
 from firesteel.serve.openai.access import Access, BodyLimit, Keys
@@ -41,11 +40,12 @@ from firesteel.serve.openai.faults import install
 from firesteel.serve.openai.listener import is_local, listen, url_of
 from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.process import Server, Starting
+from firesteel.serve.openai.responses import api as responses_api
 from firesteel.serve.openai.service import Service
 from firesteel.serve.openai.text import Guard
 
 DRAIN = 30.0  # seconds that requests in flight may still take after SIGTERM
-ENDPOINTS = (chat_completions, models, responses, completions, embeddings, tokenization)
+ENDPOINTS = (chat_completions, models, responses_api, completions, embeddings, tokenization)
 LINGER = 5.0  # seconds that a dead engine's server answers 503 before it exits with an error, to be restarted
 
 

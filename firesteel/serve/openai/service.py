@@ -12,13 +12,12 @@ from fastapi import FastAPI, Response
 
 from firesteel.core.config import ServeSettings
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.guide import Guides
+from firesteel.serve.guides.guides import Guides
 from firesteel.serve.loop import EngineLoop
 from firesteel.serve.openai.faults import ApiError, to_json
 from firesteel.serve.openai.fields import Addressed
 from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.text import Guard
-
 
 R = TypeVar("R", bound=Addressed)
 

@@ -19,15 +19,16 @@ from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.core.tokenizer import Tool as ShownTool
 from firesteel.core.tools import with_keys
-from firesteel.serve.guide import CallMode, Grammar, Guides
-from firesteel.serve.guide_compile import Busy
+from firesteel.serve.guides.compiler import Busy
+from firesteel.serve.guides.guides import CallMode, Grammar, Guides
+from firesteel.serve.guides.limits import EitherGuide, LimitedGuide, Limits
 from firesteel.serve.openai.faults import ApiError
-from firesteel.serve.openai.protocol import ChatRequest
+from firesteel.serve.openai.protocol import ChatRequest, Effort
 from firesteel.serve.openai.reply import Form
 from firesteel.serve.sequence import Guide
-from firesteel.serve.thought import EitherGuide, LimitedGuide, Limits
 
 BUDGETS = {"none": 0, "minimal": 256, "low": 1024, "medium": 4096, "high": 16384, "xhigh": None, "max": None}  # tokens
+_OURS = {"messages", "tools", "documents", "add_generation_prompt", "reasoning_effort"}  # said by fields of their own
 _SWITCHES = ("enable_thinking", "thinking")  # names that templates give the switch for thoughts (Qwen3; DeepSeek-V3.1)
 
 
@@ -116,9 +117,14 @@ class Shaper:
 
     def _effort(self, request: ChatRequest) -> tuple[dict[str, Any], int | None]:
         """Variables for the template, and the budget of the thought."""
+        given = {name: value for name, value in (request.chat_template_kwargs or {}).items() if value is not None}
         effort, template, tokenizer = request.reasoning_effort, self.tokenizer.template, self.tokenizer
-        if effort is None or template is None:
+        if template is None:
             return {}, None
+        if given:
+            effort = self._check_variables(given, request)
+        if effort is None:
+            return {name: value for name, value in given.items() if name in template.takes}, None
         variables: dict[str, Any] = {name: effort != "none" for name in _SWITCHES if name in template.takes}
         told = "reasoning_effort" in template.takes
         if told:
@@ -128,7 +134,24 @@ class Shaper:
             why = "is not supported by this model: its thoughts are no tokens, and its template takes no such variable"
             raise ApiError(400, f"'reasoning_effort' {why}.", param="reasoning_effort", code="unsupported_parameter")
         bounded = exact and (effort == "none" or not told)
-        return variables, BUDGETS[effort] if bounded else None
+        kept = {name: value for name, value in given.items() if name in template.takes}
+        return variables | kept, BUDGETS[effort] if bounded else None
+
+    def _check_variables(self, given: dict[str, Any], request: ChatRequest) -> Effort | None:
+        """The effort that these variables ask for, or that of the request. Raises ApiError for one that nobody reads."""
+        template, tokenizer = self.tokenizer.template, self.tokenizer
+        exact = tokenizer.think_id is not None and tokenizer.end_think_id is not None
+        for name in given:
+            known = template is not None and name in template.takes and name not in _OURS
+            if not known and not (exact and name in _SWITCHES):
+                param = f"chat_template_kwargs.{name[:64]}"
+                why = "is not supported by this model: its chat template reads no such variable"
+                raise ApiError(400, f"'{param}' {why}.", param=param, code="unsupported_parameter")
+        switches = [bool(given[name]) for name in _SWITCHES if name in given]
+        if switches and (request.reasoning_effort is not None or len(set(switches)) > 1):
+            why = "says something about thoughts that another field says, too"
+            raise ApiError(400, f"'chat_template_kwargs' {why}.", param="chat_template_kwargs", code="invalid_value")
+        return "none" if switches and not switches[0] else request.reasoning_effort
 
     def _tools(self, request: ChatRequest) -> tuple[list[ShownTool], tuple[int, ...]]:
         """The tools as the template shows them, and the tokens that must not be said."""

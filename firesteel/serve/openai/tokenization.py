@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Response
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
@@ -41,7 +41,7 @@ class TokenizeRequest(Addressed):
     add_special: bool | None = Field(None, description="the same; default false with content")
     return_token_strs: bool | None = Field(None, description="tokens as strings too, in token_strs")
     with_pieces: bool | None = Field(None, description="tokens as objects of id and piece")
-    parse_special: Annotated[bool | None, BeforeValidator(_never)] = None
+    parse_special: Annotated[bool | None, BeforeValidator(_never), WithJsonSchema({"enum": [None, False]})] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> TokenizeRequest:

@@ -77,10 +77,10 @@ _NAMED = {
     },
 }  # fmt: skip
 _CHOICE_SCHEMA = {"anyOf": [
-    {"type": "null"}, {"enum": ["none", "auto", "required"]}, _NAMED,
-    {"type": "object", "required": ["type", "allowed_tools"], "properties": {
+    {"type": "null"}, {"enum": ["none", "auto", "required"]}, {**_NAMED, "additionalProperties": False},
+    {"type": "object", "required": ["type", "allowed_tools"], "additionalProperties": False, "properties": {
         "type": {"const": "allowed_tools"},
-        "allowed_tools": {"type": "object", "required": ["mode", "tools"], "properties": {
+        "allowed_tools": {"type": "object", "required": ["mode", "tools"], "additionalProperties": False, "properties": {
             "mode": {"enum": ["auto", "required"]}, "tools": {"type": "array", "minItems": 1, "items": _NAMED},
         }},
     }},
@@ -99,10 +99,11 @@ class JsonSchemaFormat(Model):
 
 
 class ResponseFormat(Model):
-    """What the answer must be: text, any JSON object, or JSON of a schema."""
+    """What the answer must be: text, any JSON object, or JSON of a schema (llama.cpp's way to say it: json_object, schema)."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchemaFormat | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema", description="with json_object: as json_schema.schema")
 
     @model_validator(mode="after")
     def _has_its_schema(self) -> ResponseFormat:
@@ -110,6 +111,8 @@ class ResponseFormat(Model):
             raise inconsistent(
                 "json_schema belongs to response_format of type json_schema", "response_format.json_schema"
             )
+        if self.schema_ is not None and self.type != "json_object":
+            raise inconsistent("schema belongs to response_format of type json_object", "response_format.schema")
         return self
 
     @property
@@ -117,4 +120,6 @@ class ResponseFormat(Model):
         """Schema of the answer; None for plain text."""
         if self.json_schema is not None:
             return self.json_schema.schema_
+        if self.schema_ is not None:
+            return self.schema_
         return {"type": "object"} if self.type == "json_object" else None

@@ -30,7 +30,8 @@ from firesteel.train.learner import Whole
 from firesteel.train.losses import NextToken
 from firesteel.train.objective import Metrics, Objective
 from firesteel.train.parallel.data import sum_gradients
-from firesteel.train.parallel.pipeline import TABLE, Pipelined, add, own_parts, sum_twins, twins
+from firesteel.train.parallel.parts import TABLE, own_parts, sum_twins, twins
+from firesteel.train.parallel.pipeline import Pipelined, add
 from firesteel.train.parallel.place import fill, place
 from firesteel.train.parallel.shard import local, own_shard
 from firesteel.train.precision import Masters

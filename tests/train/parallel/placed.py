@@ -11,7 +11,7 @@ from firesteel.compute.mesh import Mesh
 from firesteel.train.batch import Share
 from firesteel.train.muon import orthogonalise
 from firesteel.train.parallel.matrices import of_whole_matrices
-from firesteel.train.parallel.pipeline import own_parts
+from firesteel.train.parallel.parts import own_parts
 from firesteel.train.parallel.place import fill, place, whole_weights
 from firesteel.train.parallel.shard import local, own_shard, whole
 from tests.train.parallel.steps import Root, built, config, digest, learn, make_batch, weight

@@ -352,25 +352,38 @@ def errors(folder):
 PROGRAMS = {"shardings": shardings, "fsdp": fsdp, "errors": errors, "kills": kills}
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_checkpoints_of_several_processes(tmp_path, program):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where each program has left its log: all of them in one launch."""
+    folder = tmp_path_factory.mktemp("programs")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GLOO_SOCKET_IFNAME": "lo"}
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", __file__, program, str(tmp_path)], stderr=subprocess.PIPE, text=True,
-        env=environment, start_new_session=True,
-    )  # fmt: skip
+    command = [sys.executable, "-W", "ignore", __file__, str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     try:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=240)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its children too, whatever happened
     assert process.returncode == 0, said
+    return folder
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_checkpoints_of_several_processes(folder, program):
+    said = (folder / program / "log").read_text()
+    assert said.endswith("well done"), said
 
 
 if __name__ == "__main__":
-    if sys.argv[1] in ("shardings", "fsdp"):
-        importlib.import_module(
-            "torch._dynamo"
-        )  # DTensor loads it at its first use: 2 s, here once, not in every child
+    importlib.import_module("torch._dynamo")  # DTensor loads it at its first use: 2 s, here once, not in every child
     torch.set_num_threads(1)
-    PROGRAMS[sys.argv[1]](Path(sys.argv[2]))
+    for name, program in PROGRAMS.items():
+        place = Path(sys.argv[1]) / name
+        place.mkdir()
+        if os.fork():  # a fork for each: what it leaves or breaks is not the next one's
+            os.wait()
+            continue
+        os.dup2(os.open(place / "log", os.O_WRONLY | os.O_CREAT), 2)
+        program(place)
+        os.write(2, b"well done")
+        os._exit(0)

@@ -18,7 +18,8 @@ from firesteel.core.errors import RecipeError
 from firesteel.kernels.linear import product_dtype
 from firesteel.model.moe import MoE
 from firesteel.train.parallel.idle import idle, stand_in
-from firesteel.train.parallel.pipeline import KEPT, own_parts, round_up
+from firesteel.train.parallel.parts import own_parts
+from firesteel.train.parallel.pipeline import KEPT, round_up
 from firesteel.train.parallel.stages import ORDERS, cut, layer_costs, layers_of_stages, micro_batches, stage_numbers
 from tests.train.objectives import small
 from tests.train.parallel.harness import launch

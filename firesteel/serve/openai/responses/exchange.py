@@ -13,10 +13,10 @@ from firesteel.serve.openai.begun import Begun
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.reply import Delta
-from firesteel.serve.openai.responses_items import new_id
-from firesteel.serve.openai.responses_output import Change, Output
-from firesteel.serve.openai.responses_protocol import ResponseRequest, TextConfig
-from firesteel.serve.openai.responses_translation import function_of
+from firesteel.serve.openai.responses.items import new_id
+from firesteel.serve.openai.responses.output import Change, Output
+from firesteel.serve.openai.responses.protocol import ResponseRequest, TextConfig
+from firesteel.serve.openai.responses.translation import function_of
 from firesteel.serve.openai.service import json_response
 from firesteel.serve.openai.stream import PING, sse, unless_disconnected
 
@@ -133,6 +133,7 @@ def _facts(request: ResponseRequest) -> dict[str, Any]:
     return {
         "id": new_id("resp"), "object": "response", "created_at": int(time.time()), "completed_at": None,
         "background": False, "error": None, "incomplete_details": None, "instructions": request.instructions,
+        "frequency_penalty": 0.0, "presence_penalty": 0.0,  # Open Responses wants them
         "max_output_tokens": request.max_output_tokens, "max_tool_calls": None, "metadata": request.metadata or {},
         "model": request.model, "parallel_tool_calls": request.parallel_tool_calls is not False,
         "previous_response_id": request.previous_response_id, "prompt_cache_key": request.prompt_cache_key,

@@ -4,7 +4,7 @@ POST /v1/responses                     a response, whole or as events; GET and D
 GET  /v1/responses/{id}/input_items    all items that it answered, earlier turns of its conversation included
 POST /v1/responses/input_tokens        how many tokens a request would have
 
-Responses are stored in memory (responses_store.py): the newest, for their key's owner alone, until the server stops; what the
+Responses are stored in memory (responses/store.py): the newest, for their key's owner alone, until the server stops; what the
 guard redacts on its way to the model is stored as it was sent. `store: false` keeps nothing; a response that failed is not kept.
 A thought is given as it is, as an item of type reasoning, and may be sent back as one.
 
@@ -24,11 +24,11 @@ from starlette.concurrency import run_in_threadpool
 
 from firesteel.serve.openai.chat_completions import ChatCompletions
 from firesteel.serve.openai.faults import ApiError
-from firesteel.serve.openai.responses_exchange import ResponseExchange
-from firesteel.serve.openai.responses_items import Record
-from firesteel.serve.openai.responses_protocol import Conversation, CountRequest, GetQuery, ListQuery, ResponseRequest
-from firesteel.serve.openai.responses_store import Kept, Store
-from firesteel.serve.openai.responses_translation import chat_request, renamed
+from firesteel.serve.openai.responses.exchange import ResponseExchange
+from firesteel.serve.openai.responses.items import Record
+from firesteel.serve.openai.responses.protocol import Conversation, CountRequest, GetQuery, ListQuery, ResponseRequest
+from firesteel.serve.openai.responses.store import Kept, Store
+from firesteel.serve.openai.responses.translation import chat_request, renamed
 from firesteel.serve.openai.service import Service, json_response, route
 from firesteel.serve.openai.stream import EventStream
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from firesteel.serve.openai.fields import Model, NotSupported, refuse_unless
-from firesteel.serve.openai.responses_fields import as_parts, by_type
+from firesteel.serve.openai.responses.fields import as_parts, by_type
 
 Record = dict[str, Any]  # an item as it is kept and listed
 Status = Literal["in_progress", "completed", "incomplete"]

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.protocol import ChatRequest
-from firesteel.serve.openai.responses_items import Record
-from firesteel.serve.openai.responses_protocol import (
+from firesteel.serve.openai.responses.items import Record
+from firesteel.serve.openai.responses.protocol import (
     AllowedTools,
     Conversation,
     FunctionName,

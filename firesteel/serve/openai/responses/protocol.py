@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from firesteel.serve.openai.fields import Addressed, Model, NotSupported, inconsistent, refuse_unless
 from firesteel.serve.openai.protocol import Effort, StreamOptions
-from firesteel.serve.openai.responses_fields import Name, by_type, reader, unsupported
-from firesteel.serve.openai.responses_items import Items
+from firesteel.serve.openai.responses.fields import Name, by_type, reader, unsupported
+from firesteel.serve.openai.responses.items import Items
 
 LOGPROBS = "message.output_text.logprobs"
 Key = Annotated[str, StringConstraints(max_length=64)]
@@ -135,7 +135,7 @@ class ResponseRequest(Conversation):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    include: Annotated[list[str] | None, BeforeValidator(_included)] = None
+    include: Annotated[list[Literal["message.output_text.logprobs"]] | None, BeforeValidator(_included)] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     store: bool | None = None

@@ -21,12 +21,12 @@ from llguidance import LLMatcher
 
 from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.guide_compile import MAX_LARK, Compiler, bounded
-from firesteel.serve.guide_matcher import GrammarGuide
-from firesteel.serve.guide_schema import ANSWER, schema_text
-from firesteel.serve.guide_thought import AfterThought
-from firesteel.serve.guide_tools import FreeUntil, call_form, calls_grammar, text_then_calls
-from firesteel.serve.guide_vocabulary import Vocabulary
+from firesteel.serve.guides.compiler import MAX_LARK, Compiler, bounded
+from firesteel.serve.guides.matcher import GrammarGuide
+from firesteel.serve.guides.schema import ANSWER, schema_text
+from firesteel.serve.guides.thought import AfterThought
+from firesteel.serve.guides.tools import FreeUntil, call_form, calls_grammar, text_then_calls
+from firesteel.serve.guides.vocabulary import Vocabulary
 from firesteel.serve.sequence import Guide
 
 KEPT = 16  # compiled grammars; an agent sends the same tools with every turn

@@ -10,8 +10,8 @@ import logging
 import numpy as np
 from llguidance import LLMatcher
 
-from firesteel.serve.guide_compile import reason
-from firesteel.serve.guide_vocabulary import NUMERIC, Mask, Vocabulary
+from firesteel.serve.guides.compiler import reason
+from firesteel.serve.guides.vocabulary import NUMERIC, Mask, Vocabulary
 
 _log = logging.getLogger(__name__)
 MAX_NUMBER = 32  # characters of a JSON number; a schema such as {} would let a model write digits for ever

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from firesteel.core.speech import END_THINK, THINK
-from firesteel.serve.guide_vocabulary import Mask, Vocabulary
+from firesteel.serve.guides.vocabulary import Mask, Vocabulary
 from firesteel.serve.sequence import Guide
 
 MAX_BREAKS = 4  # tokens of line breaks between the thought and the answer; Speech drops them

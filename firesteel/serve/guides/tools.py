@@ -13,8 +13,8 @@ from typing import Any
 
 from firesteel.core.errors import UserError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.serve.guide_schema import CALL, arguments_schema, schema_text
-from firesteel.serve.guide_vocabulary import Mask
+from firesteel.serve.guides.schema import CALL, arguments_schema, schema_text
+from firesteel.serve.guides.vocabulary import Mask
 from firesteel.serve.sequence import Guide
 
 MAX_CALLS = 32  # in one turn; a model that repeats itself would call for ever

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from firesteel.serve.openai.reply import CallDelta, Delta
-from firesteel.serve.openai.responses_items import PREFIXES, new_id, output_text
+from firesteel.serve.openai.responses.items import PREFIXES, new_id, output_text
 
 Change = dict[str, Any]  # an event without its sequence number; it shares nothing with the items, which go on growing
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firesteel.serve.openai.faults import to_json
-from firesteel.serve.openai.responses_items import Record
+from firesteel.serve.openai.responses.items import Record
 
 MOST = 1000  # responses kept
 MOST_BYTES = 64 << 20  # of their JSON, with the conversations before them

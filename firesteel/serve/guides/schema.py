@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firesteel.core.errors import UserError
-from firesteel.serve.guide_compile import bounded, bounded_depth
+from firesteel.serve.guides.compiler import bounded, bounded_depth
 
 # At most one space, or one line break and its indentation, between the parts of JSON: no runs to max_tokens in blanks.
 WHITESPACE = r" |\r?\n[ ]{0,8}|\r?\n\t{0,4}"

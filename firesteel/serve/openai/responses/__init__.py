@@ -1,0 +1,1 @@
+"""The Responses API, over the machinery of chat completions."""
