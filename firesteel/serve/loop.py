@@ -20,6 +20,7 @@ from firesteel.serve.sequence import Event, Sequence
 
 Inbox = asyncio.Queue[Event | FiresteelError]
 STALLED_AFTER = 120.0  # seconds in one step after which the loop counts as hung
+RESERVED = 4  # one part in so many of the places is out of reach for any single owner of a key
 LAST_STEP = 10.0  # seconds that a step may still take when the thread should end; a hung one is left behind
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class EngineLoop:
         self._clock = clock
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._inboxes: dict[str, Inbox] = {}
+        self._owners: dict[str, bytes] = {}  # of the same sequences: their salt, which is the key's owner
         self._queued: dict[str, tuple[Sequence, float]] = {}  # submitted and not begun; the thread's own
         self._error: BaseException | None = None
         self._step_began: float | None = None
@@ -86,18 +88,25 @@ class EngineLoop:
         """
         if self.problem:
             raise FiresteelError(self.problem)
-        if self.in_flight + len(sequences) > self.max_in_flight:
+        if self.in_flight + len(sequences) > self.max_in_flight or self._too_many(sequences):
             raise QueueFull
         for sequence in sequences:
             self.engine.check(sequence)
         inbox: Inbox = asyncio.Queue()
         for sequence in sequences:
-            self._inboxes[sequence.id] = inbox
+            self._inboxes[sequence.id], self._owners[sequence.id] = inbox, sequence.salt
             self._commands.put(functools.partial(self._take, sequence, self._clock()))
         return inbox
 
+    def _too_many(self, sequences: list[Sequence]) -> bool:
+        """Whether one key's owner would leave the others too few places; without keys all are one, and may have all."""
+        own = sequences[0].salt if sequences else b""
+        held = sum(owner == own for owner in self._owners.values()) if own else 0
+        return bool(own) and held + len(sequences) > self.max_in_flight - max(1, self.max_in_flight // RESERVED)
+
     def abort(self, id: str) -> None:
         """Drop a sequence; nothing more arrives for it. Unknown ids are ignored."""
+        self._owners.pop(id, None)
         if self._inboxes.pop(id, None) is not None:
             self._commands.put(functools.partial(self._drop, id))
 
@@ -162,9 +171,10 @@ class EngineLoop:
             if inbox is not None:
                 inbox.put_nowait(event)
                 if event.finish_reason:
-                    del self._inboxes[event.sequence]
+                    del self._inboxes[event.sequence], self._owners[event.sequence]
 
     def _fail_all(self, error: FiresteelError) -> None:
         for inbox in {id(inbox): inbox for inbox in self._inboxes.values()}.values():
             inbox.put_nowait(error)
         self._inboxes.clear()
+        self._owners.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from firesteel.core.tokenizer import Tokenizer
 from firesteel.model import lora
 from firesteel.model.transformer import Transformer
 from firesteel.serve.engine import Engine
+from firesteel.serve.loop import EngineLoop, QueueFull
 from firesteel.serve.plain import plain_embedding, plain_prompt_logprobs, plain_sample
 from firesteel.serve.sequence import Sampling, Sequence
 
@@ -129,3 +131,27 @@ def test_an_adapter_of_another_model_is_refused(
     (adapters["law"] / "adapter_config.json").write_text("{}")
     with pytest.raises(ArtefactError, match="law"):
         Engine(copy.deepcopy(model), tokenizer, max_sequences=4, cache_tokens=512, adapters=adapters)
+
+
+def test_one_owner_cannot_take_every_place(model: Transformer, tokenizer: Tokenizer) -> None:
+    async def scene() -> list[str]:
+        loop = EngineLoop(Engine(model, tokenizer, max_sequences=2, cache_tokens=512), max_in_flight=8)
+        loop.start()
+
+        def ask(owner: bytes, count: int) -> str:
+            try:
+                loop.submit(
+                    [Sequence(f"{owner!r}{i}-{count}", TEXT[:5], Sampling(200), salt=owner) for i in range(count)]
+                )
+            except QueueFull:
+                return "full"
+            return "taken"
+
+        answers = [ask(b"alice", 6), ask(b"alice", 1), ask(b"bob", 2), ask(b"bob", 1)]
+        loop.cut()
+        answers += [ask(b"", 8), ask(b"", 1)]
+        loop.cut()
+        loop.stop()
+        return answers
+
+    assert asyncio.run(scene()) == ["taken", "full", "taken", "full", "taken", "full"]

@@ -114,7 +114,7 @@ def test_a_crowd_of_bad_clients_leaves_nothing_behind(
         wait_until(lambda: len(state.connections) <= 1 and not state.tasks, "connections or tasks were left")
         gc.collect()
         assert files() <= before + 2, "sockets were left"
-        assert not app.state.loop._inboxes and not app.state.loop._queued
+        assert not app.state.loop._inboxes and not app.state.loop._queued and not app.state.loop._owners
         assert proc.resident(os.getpid()) - memory < 100 << 20
         assert good.post(f"{url}/chat/completions", json=body("count", max_tokens=2)).status_code == 200
 
