@@ -213,5 +213,5 @@ def test_a_refusal_in_the_history_is_what_the_assistant_said(url: str) -> None:
 def test_the_api_describes_itself(url: str) -> None:
     described = http().get(f"{url.removesuffix('/v1')}/openapi.json").json()
     fields = described["components"]["schemas"]["ChatRequest"]
-    assert fields["required"] == ["model", "messages"] and fields["additionalProperties"] is False
+    assert fields["required"] == ["messages"] and fields["additionalProperties"] is False
     assert "/v1/chat/completions" in described["paths"] and "/chat/completions" not in described["paths"]
