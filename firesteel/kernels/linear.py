@@ -17,7 +17,10 @@ from torch import Tensor
 
 from firesteel.compute.device import multiplies
 
-FEW = 64  # rows from which widening the weight costs less than emulated products
+FEW = 12  # rows from which widening the weight costs less than emulated products
+TALL = 48  # rows below which weight times rows is quicker than rows times weight, by up to 2.4 (docs/log.md)
+SMALL = 1 << 16  # elements of a weight below which neither is worth a thought
+PIECE = 1 << 20  # elements that are widened at a time: 4 MiB stay in the cache until they are multiplied
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
@@ -28,6 +31,11 @@ def product_dtype(x: Tensor) -> torch.dtype:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., I], weight [O, I], bias [O] -> x weight^T + bias, [..., O] in x's dtype, which may be wider than the weight's."""
     kind = product_dtype(x)
+    rows = x.numel() // x.shape[-1]
+    quick = 8 <= rows < TALL and weight.numel() >= SMALL and kind == torch.float32 and x.device.type == "cpu"
+    if quick and not torch.is_grad_enabled() and (rows >= FEW or weight.dtype == kind):
+        flat = _weight_times_rows(x.reshape(rows, -1).to(kind), weight).to(x.dtype).view(*x.shape[:-1], -1)
+        return flat if bias is None else flat + bias
     if kind == weight.dtype == x.dtype or (x.dtype == weight.dtype and x.numel() < FEW * x.shape[-1]):
         return F.linear(x, weight, bias)
     if torch.is_grad_enabled():
@@ -35,6 +43,17 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     else:
         out = F.linear(x.to(kind), weight.to(kind)).to(x.dtype)
     return out if bias is None else out + bias
+
+
+def _weight_times_rows(x: Tensor, weight: Tensor) -> Tensor:
+    """x weight^T, computed as (weight x^T)^T, with the weight widened piece by piece. x [M, I], weight [O, I] -> [M, O]."""
+    if weight.dtype == x.dtype:
+        return (weight @ x.t()).t().contiguous()
+    out = x.new_empty(len(weight), len(x))
+    step = max(1, PIECE // weight.shape[1])
+    for at in range(0, len(weight), step):
+        torch.mm(weight[at : at + step].to(x.dtype), x.t(), out=out[at : at + step])
+    return out.t().contiguous()
 
 
 class _WideLinear(torch.autograd.Function):

@@ -127,3 +127,20 @@ def test_exact_sums_equal_their_slow_twin_and_do_not_depend_on_the_batch():
     experts, counts = torch.randn(4, 40, 96), [3, 0, 66, 1]
     fast, slow = OPS["grouped_linear_exact"]["cpu"], OPS["grouped_linear_exact"]["reference"]
     assert torch.equal(fast(x.float(), experts, counts), slow(x.float(), experts, counts))
+
+
+@pytest.mark.parametrize("rows", [1, 8, 11, 12, 47, 48, 70])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_linear_maps_of_few_rows_equal_the_reference(rows, dtype):
+    """Whichever way round and in whatever pieces they are multiplied."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, rows, 640).to(dtype)[:1], torch.randn(2500, 640).to(dtype)
+    bias = torch.randn(2500).to(dtype)
+    exact = torch.nn.functional.linear(x.double(), weight.double())
+    with torch.no_grad():
+        for b in (None, bias):
+            got = OPS["linear"]["cpu"](x, weight, b)
+            expected = exact if b is None else exact + b.double()
+            assert got.dtype == dtype and got.shape == (1, rows, 2500)
+            error = (got.double() - expected).abs().max() / expected.abs().max()
+            assert error < (1e-5 if dtype == torch.float32 else 8e-3)
