@@ -20,6 +20,7 @@ from firesteel.serve.openai.generation import Generation, Refusal, submitting
 from firesteel.serve.openai.messages import conversation
 from firesteel.serve.openai.protocol import ChatRequest
 from firesteel.serve.openai.reply import REFUSAL, Reply
+from firesteel.serve.openai.sampled import common
 from firesteel.serve.openai.service import Service, route
 from firesteel.serve.openai.shape import Shape, Shaper
 from firesteel.serve.openai.stream import EventStream
@@ -51,7 +52,6 @@ class ChatCompletions:
     def __init__(self, service: Service) -> None:
         self.loop, self.tokenizer, self.metrics = service.loop, service.tokenizer, service.metrics
         self.service, self.settings, self.guard = service, service.settings, service.guard
-        self.stop_ids = service.tokenizer.halt_ids
         self.shaper = Shaper(service.tokenizer, service.guides)
 
     async def answer(self, request: ChatRequest, http: Request, owner: str = "") -> Response:
@@ -144,14 +144,8 @@ class ChatCompletions:
     def _sampling(self, request: ChatRequest, prompt: int) -> Sampling:
         """How the choices are sampled; the seed is that of the first."""
         return Sampling(
-            max_new_tokens=self._limit(request, prompt),
-            temperature=1.0 if request.temperature is None else request.temperature,
-            top_p=1.0 if request.top_p is None else max(request.top_p, 1e-6),
-            seed=secrets.randbits(63) if request.seed is None else request.seed,
-            stop_ids=() if request.ignore_eos else self.stop_ids,
-            top_k=max(request.top_k or 0, 0), min_p=request.min_p or 0.0, top_logprobs=request.top_logprobs or 0,
-            presence_penalty=request.presence_penalty or 0.0, frequency_penalty=request.frequency_penalty or 0.0,
-            repetition_penalty=request.repetition_penalty or 1.0, logit_bias=self._bias(request),
+            max_new_tokens=self._limit(request, prompt), top_logprobs=request.top_logprobs or 0,
+            seed=secrets.randbits(63) if request.seed is None else request.seed, **common(request, self.tokenizer),
         )  # fmt: skip
 
     def _limit(self, request: ChatRequest, prompt: int) -> int:
@@ -170,15 +164,6 @@ class ChatCompletions:
             )
             raise ApiError(400, message, param="messages", code="context_length_exceeded")
         return asked or min(bound, context - prompt)
-
-    def _bias(self, request: ChatRequest) -> tuple[tuple[int, float], ...]:
-        pairs = []
-        for key, bias in (request.logit_bias or {}).items():
-            if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) < self.tokenizer.vocab_size):
-                message = f"Invalid 'logit_bias': '{key}' is not a token id (0 to {self.tokenizer.vocab_size - 1})."
-                raise ApiError(400, message, param="logit_bias", code="invalid_value")
-            pairs.append((int(key), bias))
-        return tuple(pairs)
 
 
 def _sentence(error: FiresteelError) -> str:

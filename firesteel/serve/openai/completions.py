@@ -17,6 +17,7 @@ from firesteel.serve.openai.continuation import Continuation, Manner
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.generation import Choices, fair_window, submitting
 from firesteel.serve.openai.inputs import Input, check_length, judged, read_input
+from firesteel.serve.openai.sampled import common
 from firesteel.serve.openai.service import Service, route
 from firesteel.serve.openai.stream import EventStream
 from firesteel.serve.sequence import Sampling, Sequence, split_seed
@@ -102,17 +103,11 @@ class Completions:
         """The settings of each choice of one prompt. With a seed they do not depend on the other prompts."""
         seed = secrets.randbits(63) if request.seed is None else request.seed
         shared = dict(
-            max_new_tokens=self._limit(request, prompt),
-            stop_ids=() if request.ignore_eos else self.tokenizer.halt_ids,
-            temperature=1.0 if request.temperature is None else request.temperature,
-            top_p=1.0 if request.top_p is None else max(request.top_p, 1e-6),
-            top_k=min(max(request.top_k or 0, 0), self.tokenizer.vocab_size), min_p=request.min_p or 0.0,
-            top_logprobs=request.logprobs or 0, prompt_logprobs=request.logprobs if request.echo else None,
-            presence_penalty=request.presence_penalty or 0.0, frequency_penalty=request.frequency_penalty or 0.0,
-            repetition_penalty=request.repetition_penalty or 1.0, logit_bias=self._bias(request),
+            max_new_tokens=self._limit(request, prompt), top_logprobs=request.logprobs or 0,
+            prompt_logprobs=request.logprobs if request.echo else None, **common(request, self.tokenizer),
         )  # fmt: skip
         for k in range(request.drawn):
-            yield Sampling(seed=split_seed(seed, k), **shared)  # type: ignore[arg-type]
+            yield Sampling(seed=split_seed(seed, k), **shared)
 
     def _limit(self, request: CompletionRequest, prompt: int) -> int:
         """New tokens; what does not fit is refused with the numbers, never cut in silence."""
@@ -123,12 +118,3 @@ class Completions:
             raise ApiError(400, message, param="max_tokens", code="invalid_value")
         check_length(self.service, prompt, 1 if asked is None else asked, "prompt")
         return min(DEFAULT_TOKENS, bound, context - prompt) if asked is None else asked
-
-    def _bias(self, request: CompletionRequest) -> tuple[tuple[int, float], ...]:
-        pairs = []
-        for key, bias in (request.logit_bias or {}).items():
-            if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) < self.tokenizer.vocab_size):
-                message = f"Invalid 'logit_bias': '{key}' is not a token id (0 to {self.tokenizer.vocab_size - 1})."
-                raise ApiError(400, message, param="logit_bias", code="invalid_value")
-            pairs.append((int(key), bias))
-        return tuple(pairs)
