@@ -160,18 +160,73 @@ class GrpoSettings(OptimSettings):
     learning_rate: float = Field(5e-4, gt=0)
     warmup_steps: int = Field(2, ge=0)
     weight_decay: float = Field(0.0, ge=0)
-    clip_low: float = Field(0.2, gt=0, description="epsilon below: ratio >= 1 - clip_low")
-    clip_high: float = Field(0.28, gt=0, description="epsilon above: ratio <= 1 + clip_high (DAPO's clip-higher)")
-    kl_weight: float = Field(0.0, ge=0, description="beta of the k3 KL penalty against the model it started from")
-    minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
-    micro_batch: int = Field(64, ge=0, description="answers that go through the model together; bounds the memory")
+    advantage: Literal["mean", "deviation"] = Field(
+        "mean",
+        description="reward minus its group's mean (Dr. GRPO; V3.2 §3.1), or that over the group's deviation (GRPO)",
+    )
     credit: Literal["step", "answer"] = Field(
         "step", description="what is compared within a group: each step, or whole answers"
     )
+    loss_mean: Literal["token", "answer", "constant"] = Field(
+        "token",
+        description="mean over all tokens (DAPO), over each answer and then answers (GRPO), or over max_new_tokens (Dr. GRPO)",
+    )
+    ratio: Literal["token", "answer"] = Field(
+        "token", description="what is clipped: each token's ratio, or the answer's, its geometric mean (GSPO, eq. 7)"
+    )
+    clip_low: float = Field(0.2, gt=0, description="epsilon below: ratio >= 1 - clip_low")
+    clip_high: float = Field(
+        0.28, gt=0, description="epsilon above: ratio <= 1 + clip_high (DAPO's clip-higher; R1 takes 10)"
+    )
+    kl_weight: float = Field(0.0, ge=0, description="beta of the KL penalty against the reference model")
+    kl: Literal["k3", "unbiased"] = Field(
+        "k3",
+        description="its estimator: k3 (DeepSeekMath eq. 4), or k3 times the ratio, whose gradient is unbiased (V3.2 §3.1)",
+    )
+    reference_every: int = Field(
+        0,
+        ge=0,
+        description="steps after which the policy becomes the reference (R1: 400); 0 = the model it started from",
+    )
+    resample: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="rounds of new questions in place of groups that all agree (DAPO's dynamic sampling)",
+    )
+    overlong: Literal["zero", "mask", "soft"] = Field(
+        "zero",
+        description="answers cut at the bound: no reward, left out of the loss, or a penalty growing over overlong_buffer (DAPO)",
+    )
+    overlong_buffer: int = Field(
+        32, ge=1, description="soft: tokens before the bound over which the penalty grows to 1"
+    )
+    off_policy_delta: float = Field(
+        0.0, ge=0, description="leave out worse answers when mean log(old/new) exceeds this (V3.2 §3.1); 0 = never"
+    )
+    importance_cap: float = Field(
+        0.0,
+        ge=0,
+        description="weight tokens by min(trainer's / sampler's probability, this) (truncated importance); 0 = off",
+    )
+    routing_replay: bool = Field(
+        False,
+        description="MoE: learn with the experts that were chosen when the answer was sampled (V3.2 §3.1, Keep Routing)",
+    )
+    curriculum: bool = Field(
+        False, description="draw the levels of each task by measured pass rate, most where half the answers are right"
+    )
+    max_turns: int = Field(1, ge=1, le=16, description="the model's turns in an answer; between them tools speak")
+    minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
+    micro_batch: int = Field(64, ge=0, description="answers that go through the model together; bounds the memory")
     format_reward: float = Field(0.1, ge=0, description="reward for a well-formed <think>...</think>answer")
+    language_reward: float = Field(
+        0.0, ge=0, description="reward for the share of the answer's words in the question's language (R1 §2.3.2)"
+    )
     max_logprob_gap: float = Field(
         0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token"
     )
+    samples_shown: int = Field(4, ge=0, le=64, description="answers of every tenth step that the report shows as text")
     checkpoint_every: int = Field(5, ge=1)
 
 

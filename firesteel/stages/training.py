@@ -20,10 +20,11 @@ from firesteel.tasks.evaluate import judge
 from firesteel.tasks.steps import judged_steps
 from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem
-from firesteel.train.credit import Verdict
-from firesteel.train.grpo import Grpo, Question
 from firesteel.train.learner import Learner
 from firesteel.train.pretrain import Pretrain
+from firesteel.train.rl.grpo import Grpo
+from firesteel.train.rl.rollouts import Rollouts
+from firesteel.train.rl.sampled import Question, Verdict
 from firesteel.train.sft import Conversations, Sft
 
 
@@ -94,7 +95,8 @@ def grpo(job: Job) -> None:
     def objective(learner: Learner) -> Grpo:
         (model,) = learner.parts
         engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=rows * (settings.max_new_tokens + 128))
-        return Grpo(model, tokenizer, engine, questions, settings, seed=recipe.seed, reference=reference)
+        rollouts = Rollouts(model, tokenizer, engine, questions, settings, seed=recipe.seed)
+        return Grpo(tokenizer, rollouts, settings, reference=reference)
 
     start = Start(stored_config(job.base), job.base)
     what = "reinforcement learning with verifiable rewards (GRPO)"
@@ -129,7 +131,15 @@ def _question(tokenizer: Tokenizer, problem: Problem) -> Question:
     def verdict(ids: list[int], stopped: bool) -> Verdict:
         score = judge(tokenizer, problem, ids, stopped)
         steps = judged_steps(tokenizer, problem, ids, score.correct)
-        return Verdict(len(ids), score.correct, score.well_formed, steps)
+        return Verdict(
+            len(ids),
+            score.correct,
+            score.well_formed,
+            steps,
+            earned=score.reward,
+            reason=score.reason,
+            trick=score.trick,
+        )
 
     return Question(tokenizer.render(problem.prompt(), add_generation_prompt=True).ids, verdict)
 

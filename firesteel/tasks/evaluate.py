@@ -8,8 +8,9 @@ from typing import Any
 from firesteel.core.sampler import Completion, Sampler
 from firesteel.core.stats import Estimate, wilson
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.tasks.score import Score, score
 from firesteel.tasks.table import get_task
-from firesteel.tasks.task import Problem, Score, score
+from firesteel.tasks.task import Problem
 
 
 def judge(tokenizer: Tokenizer, problem: Problem, ids: list[int], stopped: bool) -> Score:

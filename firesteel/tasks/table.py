@@ -1,16 +1,59 @@
-"""Task name -> task."""
+"""Task name -> task, and what may follow a name: NAME[@LEVEL[-LEVEL]][/LANGUAGE][+unseen].
+
+arithmetic                 as it comes
+arithmetic@3               at level 3           arithmetic@3-4   at levels 3 and 4
+arithmetic/zh              in Chinese alone     arithmetic+unseen   worded as no training question is
+my_tasks.py:boxes@2/en     the task `boxes` of a Python file (own.py)
+reasoning-gym:chain_sum    a task of a package (extras.py)
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
 from firesteel.core.errors import RecipeError, nearest
-from firesteel.tasks import arithmetic, word_problems
+from firesteel.tasks import arithmetic, extras, own, word_problems
 from firesteel.tasks.task import Task
 
 TASKS: dict[str, Task] = {task.name: task for task in (arithmetic.TASK, word_problems.TASK)}
+WRITTEN = re.compile(
+    r"(?P<name>[^@/+]+|.+\.py:[^@/+]+)(?:@(?P<low>\d+)(?:-(?P<high>\d+))?)?(?:/(?P<language>[a-z]+))?(?P<unseen>\+unseen)?"
+)
+FROM: dict[str, Callable[[str], Task]] = {"reasoning-gym": extras.reasoning_gym, "chalkbase": extras.chalkbase}
 
 
-def get_task(name: str) -> Task:
-    """The task of that name. Raises RecipeError with the nearest name."""
+def get_task(written: str) -> Task:
+    """The task that is written so. Raises RecipeError with the nearest name, or what the task has instead."""
+    match = WRITTEN.fullmatch(written)
+    if match is None:
+        raise RecipeError("not a task", value=written, hint="NAME[@LEVEL[-LEVEL]][/LANGUAGE][+unseen]")
+    task = _named(match["name"])
+    if match["low"]:
+        low = int(match["low"])
+        task = _levels(task, low, int(match["high"] or low))
+    if language := match["language"]:
+        if language not in task.languages:
+            hint = f"it has {', '.join(task.languages) or 'none'}"
+            raise RecipeError("the task has no such language", value=f"{task.name}/{language}", hint=hint)
+        task = replace(task, languages=(language,))
+    return replace(task, unseen=True) if match["unseen"] else task
+
+
+def _named(name: str) -> Task:
+    file, colon, rest = name.rpartition(":")
+    if colon and file.endswith(".py"):
+        return own.load(file, rest)
+    if colon and file in FROM:
+        return FROM[file](rest)
     if name not in TASKS:
         raise RecipeError("unknown task", value=name, hint=nearest(name, TASKS))
     return TASKS[name]
+
+
+def _levels(task: Task, low: int, high: int) -> Task:
+    if not 1 <= low <= high <= task.levels:
+        hint = f"it has levels 1 to {task.levels}"
+        raise RecipeError("the task has no such level", value=f"{task.name}@{low}-{high}", hint=hint)
+    return task.at(low, high)

@@ -1,27 +1,36 @@
-"""What a task is: seeded problems in two disjoint splits, worked solutions, and one scoring function."""
+"""What a task is: seeded problems in two disjoint splits, and the verifier that rewards and evaluates answers to them."""
 
 from __future__ import annotations
 
 import hashlib
 import random
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
+from firesteel.tasks.answers import Found, exact
+
+T = TypeVar("T")
 Split = Literal["train", "test"]
+Verifier = Callable[["Problem", str], Found]
 TEST_SHARE = 10  # one question in this many is kept for tests, by the hash of its text
+LANGUAGES = ("zh", "en")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One question with its checkable answer and one worked solution."""
+    """One question, what its verifier has to know, and a worked solution where the task can work one."""
 
     question: str
-    answer: int
-    reasoning: str
-    reply: str
-    language: Literal["zh", "en"]
+    answer: Any  # what the verifier compares with; JSON
+    reasoning: str = ""  # of the worked solution; empty where there is none
+    reply: str = ""  # of the worked solution
+    language: str = ""  # that the question is in; "" where it does not matter
+    level: int = 1
+    verify: Verifier = exact
+    facts: dict[str, Any] = field(default_factory=dict)  # what else the verifier needs: a table, unit tests; JSON
+    system: str = ""  # instructions that come before the question
+    tools: tuple[str, ...] = ()  # names (tasks.tools) of what may be called on the way
 
     def messages(self) -> list[dict[str, Any]]:
         """The whole worked conversation, for supervised fine-tuning."""
@@ -29,23 +38,49 @@ class Problem:
 
     def prompt(self) -> list[dict[str, Any]]:
         """The question alone."""
-        return [{"role": "user", "content": self.question}]
+        told = [{"role": "system", "content": self.system}] if self.system else []
+        return [*told, {"role": "user", "content": self.question}]
 
 
 @dataclass(frozen=True)
-class Score:
-    """What the verifier found in one reply."""
+class Draw:
+    """What a problem is made from: seeded randomness, a level, and the languages and wordings that may be used."""
 
-    correct: bool  # the reply's last number is the answer
-    well_formed: bool  # it thought, ended the thought, gave one short answer, and stopped
+    rng: random.Random
+    level: int = 1
+    languages: tuple[str, ...] = LANGUAGES
+    unseen: bool = False  # word it as no training question is worded
+
+    def language(self) -> str:
+        """One of the languages, uniform."""
+        return self.rng.choice(self.languages)
+
+    def wording(self, seen: Sequence[T], unseen: Sequence[T]) -> T:
+        """One of the wordings; those of `unseen` are kept for tests of how a skill carries over."""
+        return self.rng.choice(unseen if self.unseen else seen)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A named generator of problems."""
+    """A named maker of problems, from easy (level 1) to hard (level `levels`).
+
+    `make` is a function of its Draw alone. `usual`: the levels that are drawn, each alike, where nobody says which.
+    """
 
     name: str
-    make: Callable[[random.Random], Problem]
+    make: Callable[[Draw], Problem]
+    about: str = ""  # one line: what it asks
+    ability: str = "reasoning"  # text, understanding, knowledge, reasoning, mathematics, code
+    levels: int = 1
+    usual: tuple[int, int] = (1, 1)
+    languages: tuple[str, ...] = LANGUAGES
+    unseen: bool = False
+    worked: bool = True  # its problems carry a worked solution, so that it can be taught before it is rewarded
+    source: str = ""  # whose problems these are, with licence, where they are not ours
+
+    def at(self, low: int, high: int | None = None) -> Task:
+        """The same task at some of its levels."""
+        return replace(self, usual=(low, low if high is None else high))
 
     def problems(self, split: Split, seed: int, start: int, count: int) -> list[Problem]:
         """Problems number start .. start+count-1 of a split's endless, seeded stream; no question is in both splits."""
@@ -54,10 +89,13 @@ class Task:
     def problem(self, split: Split, seed: int, index: int) -> Problem:
         """One problem of the stream."""
         rng = random.Random(f"{self.name}/{split}/{seed}/{index}")
-        while True:
-            problem = self.make(rng)
+        for _ in range(10_000):
+            low, high = self.usual
+            level = low if low == high else rng.randint(low, high)
+            problem = self.make(Draw(rng, level, self.languages, self.unseen))
             if in_test(problem.question) == (split == "test"):
-                return problem
+                return problem if problem.level == level else replace(problem, level=level)
+        raise AssertionError(f"task {self.name} makes too few different questions for a {split} split")
 
     def distinct(self, split: Split, seed: int, count: int) -> list[Problem]:
         """`count` problems with different questions."""
@@ -74,15 +112,3 @@ class Task:
 def in_test(question: str) -> bool:
     """Whether a question belongs to the test split: decided by its text alone, so it holds across seeds and stages."""
     return int.from_bytes(hashlib.sha256(question.encode()).digest()[:4], "big") % TEST_SHARE == 0
-
-
-def score(problem: Problem, reasoning: str | None, reply: str, *, stopped: bool) -> Score:
-    """Judge a reply by its last number, exactly; the reasoning is never searched for the answer.
-
-    `stopped`: the model ended by itself. A reply of more than 64 characters, or one with two different numbers, is not
-    well-formed: answers are not to be hidden in a list of guesses.
-    """
-    numbers = re.findall(r"-?\d+", reply[-256:])
-    correct = stopped and bool(numbers) and len(set(numbers)) == 1 and numbers[-1] == str(problem.answer)
-    tidy = reasoning is not None and bool(reasoning.strip()) and len(reply) <= 64 and len(set(numbers)) == 1
-    return Score(correct, stopped and tidy)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from firesteel.tasks import working
 from firesteel.tasks.arithmetic import REPLIES, number
-from firesteel.tasks.task import Problem, Task
+from firesteel.tasks.task import Draw, Problem, Task
 
 NAMES = {"zh": ("小明", "小红", "李华", "王芳"), "en": ("Tom", "Anna", "Li Hua", "Sam")}
 THINGS = {"zh": ("苹果", "铅笔", "书", "邮票"), "en": ("apples", "pencils", "books", "stamps")}
@@ -83,17 +83,20 @@ STORIES = (
 )  # fmt: skip
 
 
-def make(rng: random.Random) -> Problem:
+def make(draw: Draw) -> Problem:
     """One question: a story, a language, a name and a thing, each uniform."""
+    rng = draw.rng
     story = rng.choice(STORIES)
-    language = rng.choice(("zh", "en"))
+    language = draw.language()
     a, b, c = story.draw(rng)
     text = story.zh if language == "zh" else story.en
     question = text.format(p=rng.choice(NAMES[language]), t=rng.choice(THINGS[language]), a=a, b=b, c=c)
     steps = story.steps(a, b, c)
     reasoning = "\n".join(f"{expression}:{work}" for expression, work, _ in steps)
     answer = steps[-1][2]
-    return Problem(question, answer, reasoning, REPLIES[language].format(answer), language)  # type: ignore[arg-type]
+    return Problem(question, answer, reasoning, REPLIES[language].format(answer), language)
 
 
-TASK = Task("word-problems", make)
+TASK = Task(
+    "word-problems", make, about="a short story with one or two operations, worked step by step", ability="mathematics"
+)

@@ -13,14 +13,16 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch.distributed as dist
-from torch.distributed.checkpoint.planner import SavePlan
 
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError
 from firesteel.train.shards import Copy, HostBuffer, Layout, Saved, State, joint_plan, own_plan, signature
+
+if TYPE_CHECKING:
+    from torch.distributed.checkpoint.planner import SavePlan
 
 Facts = dict[str, Any]  # plain JSON
 

@@ -14,14 +14,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner, DefaultSavePlanner
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
-from torch.distributed.checkpoint.planner import SavePlan
 from torch.distributed.tensor import DTensor
+
+if TYPE_CHECKING:  # DCP is imported where it is used: it takes most of a second, and many processes write no checkpoint
+    from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
+    from torch.distributed.checkpoint.planner import SavePlan
 
 State = Mapping[str, Tensor]  # name -> tensor or DTensor
 Layout = dict[str, Tensor]  # name -> whole tensor on the meta device: shape and dtype
@@ -69,6 +70,8 @@ def _to_write(part: SavePlan, layout: Layout) -> dict[str, tuple[int, ...]]:
 
 
 def _save_planner() -> DefaultSavePlanner:
+    from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
+
     return DefaultSavePlanner(flatten_state_dict=False, flatten_sharded_tensors=False)
 
 
@@ -141,12 +144,16 @@ class Saved:
     """A folder of such files, to be read: `layout` says what whole tensors are in it."""
 
     def __init__(self, folder: Path) -> None:
+        from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+
         self.reader = HuggingFaceStorageReader(str(folder))
         self.metadata = self.reader.read_metadata()
         self.layout = _layout(self.metadata)
 
     def read(self, state: State) -> None:
         """Fill this process's shards in place, whatever the sharding on disk; names, shapes and types must be those on disk."""
+        from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+
         planner = DefaultLoadPlanner(flatten_state_dict=False, flatten_sharded_tensors=False)
         planner.set_up_planner(dict(state), self.metadata)
         self.reader.set_up_storage_reader(self.metadata, is_coordinator=False)

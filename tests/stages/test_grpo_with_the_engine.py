@@ -9,10 +9,11 @@ from firesteel.core.tokenizer import Rendered
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.serve.engine import Engine
-from firesteel.train.credit import Verdict
-from firesteel.train.grpo import Grpo, Question
 from firesteel.train.learner import Whole
 from firesteel.train.loop import Loop
+from firesteel.train.rl.grpo import Grpo
+from firesteel.train.rl.rollouts import Rollouts
+from firesteel.train.rl.sampled import Question, Verdict
 
 SETTINGS = GrpoSettings(
     prompts=4, group_size=8, max_new_tokens=8, learning_rate=5e-3, warmup_steps=0, checkpoint_every=2, max_logprob_gap=1e-3,
@@ -53,7 +54,7 @@ def run(folder, stop_at=None, steps=STEPS):
             raise KeyboardInterrupt
         return [Question([1, 3 + (start + i) % 30], likes_small_ids) for i in range(count)]
 
-    objective = Grpo(model, Ids(), engine, questions, SETTINGS, seed=3)
+    objective = Grpo(Ids(), Rollouts(model, Ids(), engine, questions, SETTINGS, seed=3), SETTINGS)
     try:
         Loop("grpo", folder / "work", "k", SETTINGS, steps, log).run(Whole(model), objective)
     except KeyboardInterrupt:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from firesteel.core.errors import RecipeError
 from firesteel.core.tokenizer import SPECIAL_TOKENS, Tokenizer
 from firesteel.tasks import working
+from firesteel.tasks.score import score
 from firesteel.tasks.steps import judged_steps, steps
 from firesteel.tasks.table import TASKS, get_task
-from firesteel.tasks.task import Problem, in_test, score
+from firesteel.tasks.task import Problem, in_test
 
 
 def columns_hold(text):

@@ -14,11 +14,13 @@ from firesteel.core.tokenizer import Rendered
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.train.batch import Batch, Share
-from firesteel.train.credit import Verdict, by_answer, by_step
-from firesteel.train.grpo import Grpo, Question
 from firesteel.train.losses import NextToken, token_logprobs
 from firesteel.train.optim import make_optimisers
 from firesteel.train.pretrain import Pretrain
+from firesteel.train.rl.credit import by_answer, by_step
+from firesteel.train.rl.grpo import Grpo
+from firesteel.train.rl.rollouts import Rollouts
+from firesteel.train.rl.sampled import Question, Verdict
 from firesteel.train.sft import WINDOW, Sft, pad
 from tests.train.alone import complete, learn
 
@@ -205,18 +207,19 @@ def _grpo(model, answers, right, shift=0.0, **settings):
     questions = [
         Question([1, 5 + i], lambda ids, stopped, r=r: Verdict(len(ids), ids == r, True)) for i, r in enumerate(right)
     ]
-    return Grpo(model, Words(), Script(model, answers, shift), lambda start, count: questions, settings, seed=0)
+    rollouts = Rollouts(model, Words(), Script(model, answers, shift), lambda start, count: questions, settings, seed=0)
+    return Grpo(Words(), rollouts, settings)
 
 
 def test_grpo_raises_the_right_answer_and_lowers_the_wrong_one(model):
     right, wrong = [7, 8, 2], [9, 2]
     objective = _grpo(model, [right, wrong], [right])
     optimisers = make_optimisers(model.named_parameters(), GrpoSettings(learning_rate=1e-3))
-    before = [sum(d.logprobs) for d in objective.sampler.sample([[1, 5], [1, 5]])]
+    before = [sum(d.logprobs) for d in objective.rollouts.sampler.sample([[1, 5], [1, 5]])]
     learn(model, objective)
     for o in optimisers:
         o.step()
-    after = [sum(d.logprobs) for d in objective.sampler.sample([[1, 5], [1, 5]])]
+    after = [sum(d.logprobs) for d in objective.rollouts.sampler.sample([[1, 5], [1, 5]])]
     assert after[0] > before[0] and after[1] < before[1]
 
 

@@ -7,33 +7,23 @@ that all agree, and a measured gap between the sampler's and the trainer's log-p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from firesteel.core.config import GrpoSettings
 from firesteel.core.errors import FiresteelError
-from firesteel.core.sampler import Sampler
 from firesteel.core.tokenizer import Rendered, Tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.train.batch import Batch, Share
-from firesteel.train.credit import CREDIT, Verdict
 from firesteel.train.losses import token_logprobs
 from firesteel.train.objective import Metrics, Objective
+from firesteel.train.rl.credit import CREDIT
+from firesteel.train.rl.rollouts import Rollouts
+from firesteel.train.rl.sampled import Group
 from firesteel.train.sft import pad
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Question:
-    """A prompt [ids] and the verifier of its answers: (ids, stopped by itself) -> verdict."""
-
-    prompt: list[int]
-    judge: Callable[[list[int], bool], Verdict]
 
 
 @dataclass
@@ -49,16 +39,17 @@ class Grpo(Objective):
     """One step: sample groups, judge them, and learn from how each answer compares with its group."""
 
     def __init__(
-        self, model: Transformer, tokenizer: Tokenizer, sampler: Sampler, questions: Callable[[int, int], list[Question]],
-        settings: GrpoSettings, *, seed: int, reference: Transformer | None = None,
+        self, tokenizer: Tokenizer, rollouts: Rollouts, settings: GrpoSettings, *, reference: Transformer | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.tokenizer, self.sampler, self.questions = model, tokenizer, sampler, questions
-        self.settings, self.seed, self.reference = settings, seed, reference
+        self.tokenizer, self.rollouts, self.settings, self.reference = tokenizer, rollouts, settings, reference
         assert (reference is not None) == (settings.kl_weight > 0), "a KL penalty needs the model it is taken against"
 
     def updates(self, step: int, share: Share) -> Iterator[list[Batch]]:
         """`minibatches` updates on one batch of answers (see Objective)."""
-        answers, facts = self._rollout(step, share)
+        assert share.of == 1, "answers are sampled in one process"
+        groups, facts = self.rollouts(step)
+        answers = [answer for group in groups for answer in self._answers(group)]
+        facts["used"] = len(answers) / sum(map(len, groups))
         for i in range(self.settings.minibatches):
             part = sorted(answers[i :: self.settings.minibatches], key=lambda a: len(a.row.ids))
             yield [self._batch(part, facts if i == 0 else {})]
@@ -103,43 +94,16 @@ class Grpo(Objective):
         lengths = torch.tensor([len(a.row.ids) for a in answers])
         return Batch(tokens, learn, learn.sum()[None].double(), extra=extra, lengths=lengths, facts=facts)
 
-    def _rollout(self, step: int, share: Share) -> tuple[list[Answer], dict[str, float]]:
-        """Sample and judge `prompts` groups of `group_size` answers."""
-        assert share.of == 1, "answers are sampled in one process"
-        s = self.settings
-        questions = self.questions(step * s.prompts, s.prompts)
-        prompts = [q.prompt for q in questions for _ in range(s.group_size)]
-        self.model.eval()
-        done = self.sampler.sample(
-            prompts, max_new_tokens=s.max_new_tokens, temperature=s.temperature, seed=self.seed * 1_000_003 + step,
-            stop_ids=self.tokenizer.stop_ids,
-        )  # fmt: skip
-        self.model.train()
-        verdicts = [
-            q.judge(c.ids, c.finish_reason == "stop")
-            for q, group in zip(questions, _groups(done, s.group_size), strict=True)
-            for c in group
-        ]
-        advantages = [
-            own for group in _groups(verdicts, s.group_size) for own in CREDIT[s.credit](group, s.format_reward)
-        ]
-        answers = [
-            Answer(Rendered(p + c.ids[: len(own)], [False] * len(p) + [True] * len(own)), c.logprobs[: len(own)], own)
-            for p, c, own in zip(prompts, done, advantages, strict=True)
-            if any(own)  # a group that agrees teaches nothing
-        ]
-        metrics = {
-            "reward": sum(v.reward(s.format_reward) for v in verdicts) / len(verdicts),
-            "accuracy": sum(v.correct for v in verdicts) / len(verdicts),
-            "well_formed": sum(v.well_formed for v in verdicts) / len(verdicts),
-            "length": sum(len(c.ids) for c in done) / len(done),
-            "truncated": sum(c.finish_reason != "stop" for c in done) / len(done),
-            "used": len(answers) / len(done),
-            "distinct": len({tuple(c.ids) for c in done}) / len(done),  # collapse shows here first
-        }
-        return answers, metrics
-
-
-def _groups(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for i in range(0, len(items), size):
-        yield items[i : i + size]
+    def _answers(self, group: Group) -> list[Answer]:
+        """What there is to learn from a group; a group that agrees teaches nothing."""
+        advantages = CREDIT[self.settings.credit]([a.verdict for a in group], self.settings.format_reward)
+        return [
+            Answer(
+                Rendered(
+                    a.question.prompt + a.ids[: len(own)], [False] * len(a.question.prompt) + [True] * len(own)
+                ),
+                a.logprobs[: len(own)], own,
+            )
+            for a, own in zip(group, advantages, strict=True)
+            if any(own)
+        ]  # fmt: skip

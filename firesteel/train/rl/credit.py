@@ -9,26 +9,8 @@ step     the tokens of step i get [step i was right] - share of the group's answ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a verifier says of one answer of `length` tokens.
-
-    `steps`: (token past the step's end, right or not), up to and including the first wrong one; empty when only the
-    answer as a whole can be judged.
-    """
-
-    length: int
-    correct: bool
-    well_formed: bool
-    steps: tuple[tuple[int, bool], ...] = ()
-
-    def reward(self, format_reward: float) -> float:
-        """1 for the right answer, and a little for its form."""
-        return float(self.correct) + format_reward * float(self.well_formed)
-
+from firesteel.train.rl.sampled import Verdict
 
 Credit = Callable[[Sequence[Verdict], float], list[list[float]]]
 
