@@ -1,7 +1,9 @@
 # Every target makes what it needs: `make run` and `make test` work on a fresh machine.
 #
 #   make run       strike the spark: run recipes/quickstart.toml, then ask the new model one question over HTTP
-#   make test      all tests              make lint     formatting, lint, types (as CI does)
+#   make test      the tests, all but the slowest few: some minutes on two cores
+#   make test-all  every test (as CI does)
+#   make lint      formatting, lint, types (as CI does)
 #   make install   only the environment   make format   mend what can be mended without thought
 #   make docs      docs/reference.md from the code
 #
@@ -18,7 +20,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 RECORD := pyproject.toml constraints.txt
 
-.PHONY: install run test lint format docs clean
+.PHONY: install run test test-all lint format docs clean
 
 install: $(VENV)/.installed
 
@@ -26,8 +28,14 @@ run: $(VENV)/.installed
 	$(BIN)/firesteel run recipes/quickstart.toml
 	$(BIN)/firesteel chat runs/quickstart/release --question "$(QUESTION)"
 
+# Files in their own order: by number of tests, the order of xdist, the longest would come last, and one core would idle.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/.installed-test
+	$(PYTEST)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check

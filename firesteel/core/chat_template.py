@@ -38,11 +38,12 @@ _GENERATION = re.compile(r"\{%[-+]?\s*(end)?generation\s*[-+]?%\}")
 
 @dataclass(frozen=True)
 class Marks:
-    """Three characters that occur neither in the template nor in the messages."""
+    """Four characters that occur neither in the template nor in the messages."""
 
     seam: str  # stands inside what a person wrote where it looks like a control token
     open: str  # what the assistant says begins, and ends
     close: str
+    end: str  # stands where a message ends that the model is to go on with
 
 
 class ChatTemplate:
@@ -95,7 +96,7 @@ class ChatTemplate:
         """Characters to mark places with, from the private use plane."""
         taken = set(self.source) | set(json.dumps([*messages, *tools], ensure_ascii=False))
         free = (chr(code) for code in range(0xF0000, 0xFFFFE) if chr(code) not in taken)
-        return Marks(next(free), next(free), next(free))
+        return Marks(next(free), next(free), next(free), next(free))
 
     def draw(self, messages: Sequence[Message], marks: Marks, *, add_generation_prompt: bool) -> str:
         """The conversation as text, `marks` in it. Raises UserError for what the template refuses or cannot do."""

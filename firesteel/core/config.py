@@ -6,6 +6,7 @@ Every table has defaults that serve: the shortest recipe is a `name` and `data.s
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,14 +24,19 @@ from firesteel.core.model_settings import ModelSettings as ModelSettings
 from firesteel.core.table import Table, misfit
 from firesteel.core.train_settings import DistilSettings as DistilSettings
 from firesteel.core.train_settings import ExtendSettings as ExtendSettings
+from firesteel.core.train_settings import GrpoAllSettings as GrpoAllSettings
 from firesteel.core.train_settings import GrpoSettings as GrpoSettings
 from firesteel.core.train_settings import OptimSettings as OptimSettings
 from firesteel.core.train_settings import ParallelSettings as ParallelSettings
 from firesteel.core.train_settings import PreferenceSettings as PreferenceSettings
 from firesteel.core.train_settings import PretrainSettings as PretrainSettings
+from firesteel.core.train_settings import RejectionSettings as RejectionSettings
 from firesteel.core.train_settings import SftSettings as SftSettings
 from firesteel.core.train_settings import WatchSettings as WatchSettings
 
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\sA-Z?#@]+")
+_OWN_TASK = re.compile(r"(?P<file>.+\.py):(?P<rest>[^:]+)")  # my_tasks.py:boxes@2 (tasks.own)
+TASK_LISTS = ("tasks", "other")  # keys of tables that hold names of tasks
 DATA_PATHS = ("sources", "rules_file", "quality_good", "quality_bad", "against", "privacy_key")
 
 
@@ -100,6 +106,7 @@ class ServeSettings(Table):
     port: int = Field(8000, ge=0, le=65535)
     max_sequences: int = Field(32, ge=1, le=4096, description="requests decoded together")
     max_queued: int = Field(64, ge=0, description="requests that may wait; more are answered 429")
+    context: int = Field(0, ge=0, description="longest prompt and reply together, tokens; 0 = all that the model knows")
     max_new_tokens: int = Field(0, ge=0, description="upper bound of a reply, tokens; 0 = whatever the context leaves")
     cache_gb: float = Field(
         0.0,
@@ -117,6 +124,17 @@ class ServeSettings(Table):
     batch_invariant: bool = Field(
         False, description="the same answer in any batch, bit for bit, also in bfloat16; slower"
     )
+    allow_origins: tuple[str, ...] = Field(
+        (), description="web pages that may ask from a browser (CORS): https://chat.example.org; * = all; none = none"
+    )
+
+    @model_validator(mode="after")
+    def _names_origins(self) -> ServeSettings:
+        for origin in self.allow_origins:
+            if not _ORIGIN.fullmatch(origin):
+                why = "it is not what a browser calls an origin: scheme://host or scheme://host:port, in small letters"
+                raise misfit("allow_origins", origin, why, "for example https://chat.example.org; * lets all pages ask")
+        return self
 
 
 class Recipe(Table):
@@ -137,6 +155,8 @@ class Recipe(Table):
     distil: DistilSettings = DistilSettings()
     preference: PreferenceSettings = PreferenceSettings()
     grpo: GrpoSettings = GrpoSettings()
+    rejection: RejectionSettings = RejectionSettings()
+    grpo_all: GrpoAllSettings = GrpoAllSettings()
     eval: EvalSettings = EvalSettings()
     compress: CompressSettings = CompressSettings()
     safety: SafetySettings = SafetySettings()
@@ -149,6 +169,7 @@ class Recipe(Table):
         wanted = {
             "pretrain": True, "extend": self.extend.factor > 1, "sft": self.sft.steps > 0,
             "distil": bool(self.distil.teacher), "preference": bool(self.preference.sources), "grpo": self.grpo.steps > 0,
+            "rejection": self.rejection.steps > 0, "grpo_all": self.grpo_all.steps > 0,
         }  # fmt: skip
         return tuple(name for name, is_wanted in wanted.items() if is_wanted)
 
@@ -156,6 +177,16 @@ class Recipe(Table):
         """The model stage that this one starts from; of a stage that makes no model: the last of them."""
         names = self.model_stages
         return names[names.index(stage) - 1] if stage in names else names[-1]
+
+    @property
+    def base(self) -> str:
+        """The model stage before all fine-tuning: what [sft], and after it [rejection], begin with."""
+        return "extend" if "extend" in self.model_stages else "pretrain"
+
+    def task_files(self, *tables: str) -> tuple[str, ...]:
+        """The user's own Python files among the tasks of these tables (tasks.own)."""
+        names = (name for table in tables for key in TASK_LISTS for name in getattr(getattr(self, table), key, ()))
+        return tuple(dict.fromkeys(found["file"] for name in names if (found := _OWN_TASK.fullmatch(name))))
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
@@ -187,8 +218,8 @@ class Recipe(Table):
 def load_recipe(path: Path | str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a TOML recipe and apply `--set table.key=value` overrides (values in TOML syntax, bare words as text).
 
-    `model.preset` or `model.scale` among them replaces what the file says of the shape. Local paths in `data.sources`,
-    `sft.sources` and `safety.keywords` are taken relative to the recipe's folder. Raises RecipeError.
+    `model.preset` or `model.scale` among them replaces what the file says of the shape. Local paths, such as those in
+    `data.sources` and in `my_tasks.py:boxes`, are taken relative to the recipe's folder. Raises RecipeError.
     """
     path = Path(path)
     try:
@@ -275,14 +306,20 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
         remote = "://" in source or source.startswith("package:")
         return source if remote else str((folder / Path(source).expanduser()).resolve())
 
+    def task(name: str) -> str:
+        own = _OWN_TASK.fullmatch(name)
+        return f"{anchor(own['file'])}:{own['rest']}" if own else name
+
     def moved(table: Any, *keys: str) -> Any:
-        return table.model_copy(update={key: _each(anchor, getattr(table, key)) for key in keys})
+        asks = {key: _each(task, getattr(table, key)) for key in TASK_LISTS if hasattr(table, key)}
+        return table.model_copy(update=asks | {key: _each(anchor, getattr(table, key)) for key in keys})
 
     return _from_start(recipe.model_copy(update={
         "data": moved(recipe.data, *DATA_PATHS), "sft": moved(recipe.sft, "sources"),
         "pretrain": moved(recipe.pretrain, "start_from"), "distil": moved(recipe.distil, "teacher"),
-        "preference": moved(recipe.preference, "sources"),
-        "safety": moved(recipe.safety, "keywords"),
+        "preference": moved(recipe.preference, "sources"), "rejection": moved(recipe.rejection, "sources"),
+        "safety": moved(recipe.safety, "keywords"), "eval": moved(recipe.eval), "grpo": moved(recipe.grpo),
+        "grpo_all": moved(recipe.grpo_all),
     }))  # fmt: skip
 
 

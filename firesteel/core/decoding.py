@@ -40,10 +40,11 @@ class Pieces:
 class IncrementalText:
     """Turns ids into text as they come, never emitting half of a UTF-8 character."""
 
-    def __init__(self, pieces: Pieces) -> None:
+    def __init__(self, pieces: Pieces, *, begun: bool = False) -> None:
+        """`begun`: the ids go on with a text, rather than begin one."""
         self._pieces = pieces
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._first = pieces.lead != "kept"  # whether the beginning is still to come
+        self._first = pieces.lead != "kept" and not begun  # whether the beginning is still to come
 
     def push(self, id: int) -> str:
         """Text that became certain with this id (may be empty)."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from firesteel.core.chat_template import ChatTemplate, Message, Tool
+from firesteel.core.chat_template import ChatTemplate, Marks, Message, Tool
 from firesteel.core.control import Control
 from firesteel.core.encoder import Encoder, Place
 from firesteel.core.errors import UserError
@@ -17,6 +18,14 @@ from firesteel.core.tools import with_arguments, with_keys
 ROLE_NAMES = ("system", "user", "assistant", "tool")
 _WORD = "probe"  # what everybody says in a conversation that only serves to see what the template writes around it
 _PROBES = (("system", "user", "assistant", "user"), ("user", "assistant"), ("user", "assistant", "tool"))
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """A prompt that ends inside the assistant's turn. `opened`: inside its thought."""
+
+    ids: list[int]
+    opened: bool
 
 
 class Renderer:
@@ -30,6 +39,47 @@ class Renderer:
         variables: Mapping[str, Any] | None = None,
     ) -> tuple[list[int], list[bool]]:  # fmt: skip
         """Ids [T] and, if `masked`, where the assistant speaks [T]. Raises UserError."""
+        template, safe, marks = self._prepared(messages, tools, variables)
+        text, spans = drawn_spans(
+            template, self.control, self.turn_end if masked else None, safe, marks,
+            add_generation_prompt=add_generation_prompt, masked=masked,
+        )  # fmt: skip
+        ids, places = self._tokens(text, marks.seam)
+        return ids, _mask(len(text), spans, places)
+
+    def prefilled(
+        self, messages: Sequence[Message], *, tools: Sequence[Tool] = (), variables: Mapping[str, Any] | None = None
+    ) -> Prefilled:
+        """A conversation up to the end of what its last message, the assistant's, says. Raises UserError.
+
+        Cut as transformers' `continue_final_message` cuts: at a mark behind the content (the reasoning, if there is no
+        content); where the template drops blanks at a text's end, they are dropped here too.
+        """
+        template, safe, marks = self._prepared(messages, tools, variables)
+        name = "content" if safe[-1].get("content") else "reasoning_content"
+        said = str(safe[-1][name])
+        marked = [*safe[:-1], safe[-1] | {name: f"{said}{marks.end} "}]
+        text, _ = drawn_spans(template, self.control, None, marked, marks, add_generation_prompt=False, masked=False)
+        at = text.rfind(marks.end)
+        if at < 0 or said.strip() not in text:
+            raise UserError(
+                "the model's chat template cannot end inside the last message", value=name,
+                why="it leaves out what the message says, or a part of it",
+            )  # fmt: skip
+        kept = text[:at] if text[at + 1 : at + 2] == " " else text[:at].rstrip()
+        return Prefilled(self._tokens(kept, marks.seam)[0], self._inside_thought(kept))
+
+    def _inside_thought(self, text: str) -> bool:
+        """Whether a thought is open at the end of rendered text: in the last turn, that of the assistant."""
+        speech = {self.control.ids.get(THINK), self.control.ids.get(END_THINK)}
+        turns = [cut.end for cut in self.control.cut(text) if cut.id is not None and cut.id not in speech]
+        turn = text[turns[-1] if turns else 0 :]
+        return turn.rfind(THINK) > turn.rfind(END_THINK)
+
+    def _prepared(
+        self, messages: Sequence[Message], tools: Sequence[Tool], variables: Mapping[str, Any] | None
+    ) -> tuple[ChatTemplate, list[Message], Marks]:
+        """The template with all that it is to show, the messages for it, and free characters. Raises UserError."""
         template = self._checked(messages, tools).with_variables(variables or {})
         called = any(message.get("tool_calls") for message in messages)
         messages = with_arguments(messages, as_text=self._wants_text) if called else messages
@@ -39,12 +89,7 @@ class Renderer:
             template = template.with_tools(
                 self._disarmed([{"role": "system", "tools": list(tools)}], marks.seam)[0]["tools"]
             )
-        text, spans = drawn_spans(
-            template, self.control, self.turn_end if masked else None, safe, marks,
-            add_generation_prompt=add_generation_prompt, masked=masked,
-        )  # fmt: skip
-        ids, places = self._tokens(text, marks.seam)
-        return ids, _mask(len(text), spans, places)
+        return template, safe, marks
 
     def _disarmed(self, messages: Sequence[Message], seam: str) -> list[Message]:
         """Messages in which no text, and no key of a call's arguments or of a tool's schema, is a control token."""

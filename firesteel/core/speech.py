@@ -22,6 +22,7 @@ class Manner:
     end_think_id: int | None
     opened: bool  # the prompt ends inside a thought
     exact: bool
+    begun: bool = False  # the prompt ends inside a text, thought or answer, that the reply goes on with
 
 
 class Speech:
@@ -32,11 +33,12 @@ class Speech:
 
     def __init__(self, pieces: Pieces, manner: Manner, marks: Mapping[int, str] | None = None) -> None:
         self._pieces, self._manner, self._marks = pieces, manner, marks or {}
-        self._utf8 = IncrementalText(pieces)
+        self._utf8 = IncrementalText(pieces, begun=manner.begun)
         self._by_id = manner.think_id is not None and manner.end_think_id is not None
         self._held = ""  # text that may yet turn out to be a tag
-        self._trim = _Trim(manner.exact, thought=True if manner.opened else None)
-        self.thinking = self.thought = self.decided = manner.opened  # decided: thought or answer?
+        self._trim = _Trim(manner.exact, thought=True if manner.opened else None, begun=manner.begun)
+        self.thinking = self.thought = manner.opened
+        self.decided = manner.opened or manner.begun  # thought or answer?
 
     def push(self, id: int) -> tuple[str, str]:
         """Take the reply's next token."""
@@ -112,8 +114,9 @@ class Speech:
 class _Trim:
     """Drops the line breaks that templates put around a thought and before the answer after it."""
 
-    def __init__(self, exact: bool, thought: bool | None = None) -> None:
-        self._leading, self._trailing = thought is not None and not exact, thought is True and not exact
+    def __init__(self, exact: bool, thought: bool | None = None, *, begun: bool = False) -> None:
+        self._leading = thought is not None and not exact and not begun
+        self._trailing = thought is True and not exact
         self._held = ""
 
     def push(self, text: str) -> str:

@@ -31,6 +31,7 @@ from firesteel.core.control import Control
 from firesteel.core.decoding import IncrementalText, Pieces, pieces_of
 from firesteel.core.encoder import Encoder
 from firesteel.core.errors import ArtefactError, UserError
+from firesteel.core.renderer import Prefilled as Prefilled
 from firesteel.core.renderer import Renderer
 from firesteel.core.speech import END_THINK, THINK, Manner, Speech
 from firesteel.core.tokenizer_files import config_of, read_backend, read_description, unique, write_files
@@ -224,6 +225,16 @@ class Tokenizer:
         return self._renderer.render(
             messages, tools=tools, add_generation_prompt=True, masked=False, variables=variables
         )[0]
+
+    def prefilled(
+        self, messages: Sequence[Message], *, tools: Sequence[Tool] = (), variables: Mapping[str, Any] | None = None
+    ) -> Prefilled:
+        """A conversation whose last message is the beginning of what the assistant says: the ids up to its end.
+
+        Those of transformers' `apply_chat_template(continue_final_message=...)`: the content goes on, or, without any, the
+        reasoning_content. Raises UserError where the template does not show the message as it is.
+        """
+        return self._renderer.prefilled(messages, tools=tools, variables=variables)
 
     @cached_property
     def call_id(self) -> int | None:

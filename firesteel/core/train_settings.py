@@ -98,6 +98,29 @@ class SftSettings(OptimSettings):
     z_loss: float = Field(0.0, ge=0, description="weight of log(Z)^2; 0 = none")
 
 
+class RejectionSettings(SftSettings):
+    """[rejection]: rejection sampling: the best that the model wrote teaches the pretrained one anew (R1 §2.3.3). Off at 0 steps.
+
+    The model before this stage answers the tasks' questions, and right answers are kept. Fine-tuning on them starts from the
+    model that [sft] started from, as R1 trains V3-Base again.
+    """
+
+    steps: int = Field(0, ge=0, description="of the fine-tuning; 0 = no such stage")
+    tasks: tuple[str, ...] = Field(("arithmetic", "word-problems"), min_length=1, description="whose questions are asked")
+    questions: int = Field(1024, ge=1, description="questions that are asked, of all tasks together")
+    samples: int = Field(4, ge=1, le=1024, description="answers to each question")
+    keep: int = Field(1, ge=1, description="right answers that are kept of each question, at most")
+    prefer: Literal["random", "shortest"] = Field("random", description="which of a question's right answers are kept")
+    temperature: float = Field(1.0, gt=0, description="of the sampling")
+    max_new_tokens: int = Field(128, ge=4, description="longer answers are not kept")
+
+    @model_validator(mode="after")
+    def _keeps(self) -> RejectionSettings:
+        if self.keep > self.samples:
+            raise misfit("keep", self.keep, f"a question has {self.samples} answers: samples = {self.samples}")
+        return self
+
+
 class PreferenceSettings(OptimSettings):
     """[preference]: learning from chosen and rejected answers, after fine-tuning. Off without `sources`."""
 
@@ -141,7 +164,8 @@ class DistilSettings(OptimSettings):
         0.5, ge=0, le=1, description="logits: share of the teacher's loss; the rest is next-token loss"
     )
     reverse: bool = Field(False, description="logits: KL(student || teacher), which avoids what the teacher avoids")
-    answers: int = Field(512, ge=1, description="sequences: answers that the teacher writes")
+    answers: int = Field(512, ge=1, description="sequences: answers that the teacher writes, to all questions together")
+    samples: int = Field(1, ge=1, le=1024, description="sequences: answers to each question; alike ones are learnt once")
     keep_wrong: bool = Field(False, description="sequences: also learn answers that the task's verifier rejects")
 
 
@@ -162,31 +186,40 @@ class GrpoSettings(OptimSettings):
     weight_decay: float = Field(0.0, ge=0)
     advantage: Literal["mean", "deviation"] = Field(
         "mean",
-        description="reward minus its group's mean (Dr. GRPO; V3.2 §3.1), or that over the group's deviation (GRPO)",
+        description="reward less its group's mean (Dr. GRPO §3.1; V3.2 §3.1), or that over the group's deviation "
+        "(DeepSeekMath §4.1.2)",
     )
     credit: Literal["step", "answer"] = Field(
-        "step", description="what is compared within a group: each step, or whole answers"
+        "step",
+        description="what is compared within a group: each step, where the verifier can judge steps (DeepSeekMath §4.1.3), "
+        "or whole answers (§4.1.2)",
     )
     loss_mean: Literal["token", "answer", "constant"] = Field(
         "token",
-        description="mean over all tokens (DAPO), over each answer and then answers (GRPO), or over max_new_tokens (Dr. GRPO)",
+        description="loss is a mean over all tokens (DAPO eq. 8), over each answer's and then answers (DeepSeekMath eq. 3), or "
+        "over max_new_tokens an answer (Dr. GRPO §3.1)",
     )
     ratio: Literal["token", "answer"] = Field(
-        "token", description="what is clipped: each token's ratio, or the answer's, its geometric mean (GSPO, eq. 7)"
+        "token",
+        description="what is clipped: each token's ratio (DeepSeekMath eq. 3), or the answer's, a geometric mean (GSPO eq. 7; "
+        "with loss_mean = answer, and clips near 3e-4)",
     )
-    clip_low: float = Field(0.2, gt=0, description="epsilon below: ratio >= 1 - clip_low")
+    clip_low: float = Field(0.2, gt=0, description="ratio >= 1 - clip_low (epsilon, DeepSeekMath eq. 3)")
     clip_high: float = Field(
-        0.28, gt=0, description="epsilon above: ratio <= 1 + clip_high (DAPO's clip-higher; R1 takes 10)"
+        0.28, gt=0, description="ratio <= 1 + clip_high (DAPO §3.1, clip-higher; R1 takes 10 on both sides)"
     )
-    kl_weight: float = Field(0.0, ge=0, description="beta of the KL penalty against the reference model")
+    kl_weight: float = Field(
+        0.0, ge=0, description="beta of the KL penalty against the reference (DeepSeekMath eq. 3; R1: 0.001); 0 = none"
+    )
     kl: Literal["k3", "unbiased"] = Field(
         "k3",
-        description="its estimator: k3 (DeepSeekMath eq. 4), or k3 times the ratio, whose gradient is unbiased (V3.2 §3.1)",
+        description="its estimator (DeepSeekMath eq. 4), or that times the policy's ratio to the sampler, whose gradient is "
+        "right off-policy, too (V3.2 §3.1)",
     )
     reference_every: int = Field(
         0,
         ge=0,
-        description="steps after which the policy becomes the reference (R1: 400); 0 = the model it started from",
+        description="steps after which the policy becomes the reference (R1: 400); 0 = it stays the stage's start",
     )
     resample: int = Field(
         0,
@@ -196,18 +229,23 @@ class GrpoSettings(OptimSettings):
     )
     overlong: Literal["zero", "mask", "soft"] = Field(
         "zero",
-        description="answers cut at the bound: no reward, left out of the loss, or a penalty growing over overlong_buffer (DAPO)",
+        description="answers cut at the bound: no reward, left out of the loss (DAPO §3.4), or a penalty that grows over "
+        "overlong_buffer (DAPO eq. 13); steps that were reached keep their credit",
     )
     overlong_buffer: int = Field(
-        32, ge=1, description="soft: tokens before the bound over which the penalty grows to 1"
+        32, ge=1, description="soft: tokens before max_new_tokens over which the penalty grows from 0 to 1"
     )
     off_policy_delta: float = Field(
-        0.0, ge=0, description="leave out worse answers when mean log(old/new) exceeds this (V3.2 §3.1); 0 = never"
+        0.0,
+        ge=0,
+        description="leave out answers worse than their group when their mean log(sampler / policy) exceeds this "
+        "(V3.2 §3.1); 0 = never",
     )
     importance_cap: float = Field(
         0.0,
         ge=0,
-        description="weight tokens by min(trainer's / sampler's probability, this) (truncated importance); 0 = off",
+        description="weigh tokens by min(trainer / sampler, this), probabilities before the update (truncated importance "
+        "sampling, Yao et al. 2025); one more forward pass; 0 = off",
     )
     routing_replay: bool = Field(
         False,
@@ -217,7 +255,9 @@ class GrpoSettings(OptimSettings):
         False, description="draw the levels of each task by measured pass rate, most where half the answers are right"
     )
     max_turns: int = Field(1, ge=1, le=16, description="the model's turns in an answer; between them tools speak")
-    minibatches: int = Field(1, ge=1, description="optimiser steps on one batch of answers")
+    minibatches: int = Field(
+        1, ge=1, description="updates from one batch of answers, each from its part of them (R1: 16)"
+    )
     micro_batch: int = Field(64, ge=0, description="answers that go through the model together; bounds the memory")
     format_reward: float = Field(0.1, ge=0, description="reward for a well-formed <think>...</think>answer")
     language_reward: float = Field(
@@ -228,6 +268,28 @@ class GrpoSettings(OptimSettings):
     )
     samples_shown: int = Field(4, ge=0, le=64, description="answers of every tenth step that the report shows as text")
     checkpoint_every: int = Field(5, ge=1)
+
+    @model_validator(mode="after")
+    def _together(self) -> GrpoSettings:
+        if self.reference_every and not self.kl_weight:
+            why = "without a KL penalty there is no reference that could move"
+            raise misfit("reference_every", self.reference_every, why, "give kl_weight, such as 0.001")
+        if self.overlong == "soft" and self.overlong_buffer > self.max_new_tokens:
+            why = f"the penalty would begin before the answer: max_new_tokens = {self.max_new_tokens}"
+            raise misfit("overlong_buffer", self.overlong_buffer, why)
+        return self
+
+
+
+class GrpoAllSettings(GrpoSettings):
+    """[grpo_all]: reinforcement learning for all scenarios, after [rejection]: [grpo] with R1's second-stage values (R1 §2.3.4)."""
+
+    steps: int = Field(0, ge=0, description="0 = no such stage")
+    tasks: tuple[str, ...] = ("arithmetic", "word-problems", "format")
+    temperature: float = Field(0.7, gt=0, description="R1's second stage: 0.7, as higher ones gave incoherent text")
+    language_reward: float = Field(
+        0.1, ge=0, description="reward for the share of the answer's words in the question's language (R1 §2.3.2)"
+    )
 
 
 class ParallelSettings(Table):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firesteel.core.artefact import Manifest
-from firesteel.ops import figures, units
+from firesteel.ops import units
 from firesteel.ops.blocks import (
     NOT_RUN,
     Block,
@@ -32,6 +32,8 @@ SHOWN = {
 
 def costs(run: RunFolder) -> Section:
     """Estimate against actual: time, memory, energy, carbon, money."""
+    from firesteel.ops import figures  # matplotlib: slow to import, and the model card needs only SHOWN
+
     title = Words("What it took: estimate and actual", "消耗：预估与实际")
     if not run.ledger:
         return Section("costs", title, [NOT_RUN])

@@ -16,7 +16,6 @@ from typing import Any
 
 from firesteel.core.errors import ArtefactError
 from firesteel.ops.model_card import model_card
-from firesteel.ops.report_page import write_report
 from firesteel.ops.run_folder import read_json, read_run
 
 NEEDED = ("config.json", "tokenizer.json")
@@ -37,6 +36,8 @@ def write_release(
     `reports` by the stage that made them, `recipe` resolved, `lineage` rows with stage, kind, id and inputs. Raises
     ArtefactError for a file that is missing or for weights that are no safetensors.
     """
+    from firesteel.ops.report_page import write_report  # matplotlib: slow to import, and every process has this module
+
     folder.mkdir(parents=True, exist_ok=True)
     weights = _copy_model(model_folder, folder)
     (folder / "reports").mkdir(exist_ok=True)

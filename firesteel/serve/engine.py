@@ -24,6 +24,7 @@ from firesteel.model.transformer import Transformer
 from firesteel.serve.adapters import Adapters
 from firesteel.serve.blocks import BlockPool
 from firesteel.serve.rectangles import Ints
+from firesteel.serve.routing import RoutingStore
 from firesteel.serve.runner import Runner
 from firesteel.serve.scheduler import Chunk, Plan, Scheduler
 from firesteel.serve.sequence import Completion, Event, Sampling, Sequence, split_seed
@@ -136,12 +137,13 @@ class Engine:
 
     def sample(
         self, prompts: list[list[int]], *, max_new_tokens: int, temperature: float, top_p: float = 1.0, seed: int,
-        stop_ids: tuple[int, ...],
+        stop_ids: tuple[int, ...], routing: bool = False,
     ) -> list[Completion]:  # fmt: skip
         """Complete all prompts; results in their order. Nothing else may be in flight.
 
         Prompt i draws from split_seed(seed, i), so a result depends on its own prompt, index and settings only. Where a
-        prompt leaves less room than `max_new_tokens`, the completion ends with "length" at the context's end.
+        prompt leaves less room than `max_new_tokens`, the completion ends with "length" at the context's end. `routing`: tell
+        which experts each token went through.
         """
         assert not self.busy, "sample() needs the engine for itself"
         self.scheduler.pool.forget()  # the weights may be others than last time
@@ -157,13 +159,28 @@ class Engine:
         try:
             for sequence in sorted(sequences, key=lambda s: len(s.prompt)):  # alike lengths pad little
                 self.submit(sequence)
-            with _evaluating(self.model):
+            with _evaluating(self.model), self._recording(routing):
                 while self.busy:
                     self._advance(BATCH_TOKENS, patience=max(1, self.scheduler.max_sequences // 8))
         finally:
             for sequence in list(self._live.values()):
                 self._forget(sequence)
-        return [Completion(s.ids, s.logprobs, s.finish_reason or "length") for s in sequences]
+        return [Completion(s.ids, s.logprobs, s.finish_reason or "length", s.routing) for s in sequences]
+
+    @contextlib.contextmanager
+    def _recording(self, wanted: bool) -> Iterator[None]:
+        """Record the experts of all tokens for a while, if that is wanted."""
+        if not wanted:
+            yield
+            return
+        size = self.scheduler.pool.block_size
+        store = RoutingStore(self.model, (self.scheduler.pool.count + 1) * size, size)
+        with store.listening():
+            self.runner.routing = store
+            try:
+                yield
+            finally:
+                self.runner.routing = None
 
     @torch.inference_mode()
     def _advance(self, step_tokens: int, patience: int) -> list[tuple[Sequence, int]]:
@@ -220,6 +237,8 @@ class Engine:
                 self.stats.prompt_tokens += len(sequence.prompt)
                 self.stats.prefix_hit_tokens += sequence.prefix_hits
             if sequence.finish_reason:
+                if self.runner.routing is not None:
+                    sequence.routing = self.runner.routing.of(sequence)
                 self._forget(sequence)
 
     def _forget(self, sequence: Sequence) -> None:

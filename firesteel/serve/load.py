@@ -17,6 +17,7 @@ from firesteel.core.errors import RecipeError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.config import ModelConfig
 from firesteel.model.weights import load_model, stored_config, stored_dtype
+from firesteel.serve.adapters import check
 from firesteel.serve.engine import Engine
 from firesteel.serve.memory import Plan, plan
 
@@ -53,14 +54,11 @@ def load(
     folder: Path, settings: ServeSettings, device: str, adapters: Mapping[str, Path], context: int, name: str,
     phases: Phases,
 ) -> Loaded:  # fmt: skip
-    """Make the engine of a model artefact. Raises UserError, MachineError; `context` 0 = all that the model knows."""
-    if name in adapters:
-        raise RecipeError(
-            "an adapter is called as the model", value=name, hint="give it another: --adapter NAME=FOLDER"
-        )
+    """Make the engine of a model artefact. Raises UserError, MachineError; `context` 0 = that of the settings."""
+    check(adapters, name)
     manifest = read(folder, "model")
     place = pick(device)
-    config = _shortened(stored_config(folder), context)
+    config = _shortened(stored_config(folder), context or settings.context)
     free, total = memory(place)
     dtype = _dtype(settings, folder, place)
     sum = plan(settings, config, dtype, free or total)
@@ -90,6 +88,6 @@ def _shortened(config: ModelConfig, context: int) -> ModelConfig:
     if context > known:
         raise RecipeError(
             "the context is longer than the model's", value=context, why=f"it knows positions up to {known}",
-            hint=f"--context {known} at most",
+            hint=f"--context {known} at most, or serve.context of the recipe",
         )  # fmt: skip
     return config.replace(max_position_embeddings=context) if context else config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from firesteel.core.config import ServeSettings
 
 SETTINGS = (  # of [serve]; the settings themselves are not loaded for --help
-    "host, port, max_sequences, max_queued, max_new_tokens, cache_gb, dtype, step_tokens, prefix_cache, speculate, "
-    "batch_invariant"
+    "host, port, max_sequences, max_queued, context, max_new_tokens, cache_gb, dtype, step_tokens, prefix_cache, speculate, "
+    "batch_invariant, allow_origins"
 )
 
 Host = Annotated[
@@ -39,7 +40,7 @@ Adapters = Annotated[
     ),
 ]
 Context = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--context", metavar="N", min=0, help="Longest prompt and reply together, tokens; 0 = all the model can."
     ),
@@ -51,14 +52,25 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help=f"A setting of [serve], may be repeated: {SETTINGS}."),
 ]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-origin", metavar="ORIGIN",
+        help="Web pages that may ask from a browser: https://chat.example.org, or * for all; may be repeated.",
+    ),
+]  # fmt: skip
 OpenMetrics = Annotated[bool, typer.Option("--open-metrics", help="Let /metrics be read without a key.")]
 
 
-def settings_of(recipe: Path | None, given: list[str] | None) -> ServeSettings:
-    """[serve] of a recipe, or the defaults, with `--set` on top. Raises RecipeError."""
+def settings_of(
+    recipe: Path | None, given: list[str] | None, origins: list[str] | None = None, context: int | None = None
+) -> ServeSettings:
+    """[serve] of a recipe, or the defaults, with `--set` on top, and then the options that have a name. Raises RecipeError."""
     from firesteel.core.config import load_recipe, parse_recipe
 
-    items = tuple(item.removeprefix("serve.") for item in given or ())
+    items = [item.removeprefix("serve.") for item in given or ()]
+    items += [f"allow_origins={json.dumps(origins)}"] if origins else []
+    items += [] if context is None else [f"context={context}"]
     if recipe is not None:
         return load_recipe(recipe, tuple(f"serve.{item}" for item in items)).serve
     return parse_recipe({"name": "serve", "serve": dict(map(_pair, items))}).serve

@@ -45,6 +45,13 @@ def plain_prompt_logprobs(model: Transformer, prompt: list[int], alternatives: i
 
 
 @torch.inference_mode()
+def plain_prompt_ranks(model: Transformer, prompt: list[int]) -> list[int]:
+    """Of each of prompt[1:], how many tokens are likelier in its place, plus one."""
+    logits = [model.logits(state).double().cpu().numpy() for state in _states(model, prompt)[:-1]]
+    return [1 + int((row > row[id]).sum()) for row, id in zip(logits, prompt[1:], strict=True)]
+
+
+@torch.inference_mode()
 def plain_embedding(model: Transformer, prompt: list[int]) -> list[float]:
     """Mean over positions of the normed final states, brought to length 1. [D]"""
     mean = _states(model, prompt).double().mean(dim=0).cpu().numpy()
@@ -93,7 +100,7 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _adjust(logits: np.ndarray, prompt: list[int], ids: list[int], s: Sampling, guide: Guide | None) -> None:
-    """Penalties, bias and guide in their order, on logits [V] in place."""
+    """Penalties, bias, guide and min_tokens in their order, on logits [V] in place."""
     for id in set(prompt + ids):
         logits[id] = logits[id] / s.repetition_penalty if logits[id] > 0 else logits[id] * s.repetition_penalty
     for id, count in Counter(ids).items():
@@ -105,3 +112,7 @@ def _adjust(logits: np.ndarray, prompt: list[int], ids: list[int], s: Sampling, 
         for id in range(len(logits)):
             if id >= len(allowed) or not allowed[id]:
                 logits[id] = -np.inf
+    stops = set(s.stop_ids) if len(ids) < s.min_tokens else set()
+    if any(value > -np.inf for id, value in enumerate(logits) if id not in stops):  # else the guide has ended it
+        for id in stops & set(range(len(logits))):
+            logits[id] = -np.inf

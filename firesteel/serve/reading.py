@@ -42,13 +42,14 @@ class Reading:
         """Logprobs of the tokens after those of the chunk: the model's own, whatever the temperature."""
         sequence = chunk.sequence
         if chunk.start == 0:
-            sequence.prompt_logprobs = []  # it may have begun before, and been pre-empted
+            sequence.prompt_logprobs, sequence.prompt_ranks = [], []  # it may have begun before, and been pre-empted
         following = sequence.prompt[chunk.start + 1 : chunk.start + chunk.count + 1]
         for at in range(0, len(following), SLICE):
             targets = torch.tensor(following[at : at + SLICE], device=states.device)
             logprobs = torch.log_softmax(self.model.logits(states[at : at + len(targets)]), dim=-1)
-            own = logprobs.gather(1, targets[:, None])[:, 0].tolist()
-            sequence.prompt_logprobs += zip(own, _likeliest(logprobs, alternatives), strict=True)
+            own = logprobs.gather(1, targets[:, None])
+            sequence.prompt_ranks += ((logprobs > own).sum(dim=-1) + 1).tolist()
+            sequence.prompt_logprobs += zip(own[:, 0].tolist(), _likeliest(logprobs, alternatives), strict=True)
 
 
 def _likeliest(logprobs: Tensor, count: int) -> list[Alternatives]:

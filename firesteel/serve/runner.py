@@ -21,6 +21,7 @@ from firesteel.model.transformer import Transformer
 from firesteel.serve.drafting import Drafting
 from firesteel.serve.reading import Reading
 from firesteel.serve.rectangles import Ints, packed, rectangles
+from firesteel.serve.routing import RoutingStore
 from firesteel.serve.rows import Rows, joined
 from firesteel.serve.sampling import Controls, adjust, choose, likeliest
 from firesteel.serve.scheduler import Chunk
@@ -46,6 +47,7 @@ class Runner:
         self.rows = Rows(max_sequences, widest, drafts, hidden.to(model.device))
         self.drafting = Drafting(model, self.cache, self.rows, self._tensor) if drafts else None
         self._reading = Reading(model)
+        self.routing: RoutingStore | None = None  # where the experts of each token are recorded, if they are
         self.drafted = self.accepted = 0  # tokens, so far
 
     def join(self, sequence: Sequence) -> None:
@@ -77,7 +79,10 @@ class Runner:
         batch = _Batch()
         at = self._add_rows(batch, among, guesses, counts)
         starts = self._add_chunks(batch, chunks)
-        states = self.model.extended(self._tensor(batch.tokens), CacheView(self.cache, batch.parts))
+        view = CacheView(self.cache, batch.parts)
+        states = self.model.extended(self._tensor(batch.tokens), view)
+        if self.routing is not None:
+            self.routing.write(view.slots)
         self._read(chunks, starts, states, drafts > 0)
         done = [(c.sequence, at + c.count - 1) for c, at in zip(chunks, starts, strict=True) if not c.sequence.pending]
         told = [(sequence, at) for sequence, at in done if sequence.sampling.max_new_tokens]

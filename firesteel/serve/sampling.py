@@ -181,11 +181,15 @@ def _column(setting: np.ndarray, picked: npt.NDArray[np.int64], like: Tensor) ->
 
 
 def adjust(logits: Tensor, rows: list[tuple[int, Sequence]]) -> None:
-    """Apply penalties, logit bias and guides to the (row, sequence) that ask. logits [B, V], in place.
+    """Apply penalties, logit bias, guides and min_tokens to the (row, sequence) that ask. logits [B, V], in place.
 
-    Repetition (Keskar et al. 2019) counts prompt and answer, presence and frequency the answer only.
+    Repetition (Keskar et al. 2019) counts prompt and answer, presence and frequency the answer only. Of a sequence that is
+    there several times in a row the second is for the token after the next, and so on.
     """
+    before: Sequence | None = None
+    ahead = 0  # drafts before the token that a row is for
     for row, sequence in rows:
+        ahead, before = (ahead + 1 if sequence is before else 0), sequence
         if sequence.sampling.adjusts:
             _penalise(logits[row], sequence)
         allowed = None if sequence.guide is None else sequence.guide.allowed()
@@ -194,6 +198,17 @@ def adjust(logits: Tensor, rows: list[tuple[int, Sequence]]) -> None:
             forbidden = torch.from_numpy(~allowed[:known]).to(logits.device)
             logits[row, :known].masked_fill_(forbidden, -torch.inf)
             logits[row, known:] = -torch.inf
+        if len(sequence.ids) + ahead < sequence.sampling.min_tokens:
+            _hold_stops(logits[row], sequence.sampling.stop_ids)
+
+
+def _hold_stops(logits: Tensor, stop_ids: tuple[int, ...]) -> None:
+    """Forbid the stop ids, unless the guide allows nothing else: the answer is complete then. logits [V], in place."""
+    ids = torch.tensor([id for id in stop_ids if id < len(logits)], dtype=torch.int64, device=logits.device)
+    was = logits[ids]
+    logits[ids] = -torch.inf
+    if logits.amax() == -torch.inf:
+        logits[ids] = was
 
 
 def _penalise(logits: Tensor, sequence: Sequence) -> None:

@@ -17,8 +17,9 @@ _MASK = (1 << 64) - 1
 class Sampling:
     """How the next token is chosen. The defaults sample from the model's own distribution.
 
-    Logits go through these in order: repetition, presence and frequency penalties, logit_bias, the guide, temperature; what
-    is then left of the distribution is cut by top_k, top_p and min_p together (each judged on the uncut distribution).
+    Logits go through these in order: repetition, presence and frequency penalties, logit_bias, the guide, min_tokens,
+    temperature; what is then left of the distribution is cut by top_k, top_p and min_p together (each judged on the uncut
+    distribution).
     Logprobs are those after the temperature and before the cuts.
     """
 
@@ -27,6 +28,7 @@ class Sampling:
     top_p: float = 1.0  # sample from the smallest set of tokens that holds this much probability
     seed: int = 0  # with the position it decides the token; neighbours in the batch do not
     stop_ids: tuple[int, ...] = ()
+    min_tokens: int = 0  # so many come before the first stop id, unless the guide has ended the answer
     top_k: int = 0  # sample from this many likeliest tokens; 0 = all
     min_p: float = 0.0  # sample from tokens at least this likely, as a share of the likeliest one's probability
     top_logprobs: int = 0  # likeliest alternatives to report with each token
@@ -70,7 +72,9 @@ class Sequence:
     logprobs: list[float] = field(default_factory=list)  # of `ids`, nats
     tops: list[Alternatives] = field(default_factory=list)  # of `ids`, where top_logprobs asks for them
     prompt_logprobs: list[tuple[float, Alternatives]] = field(default_factory=list)  # of prompt[1:], where asked for
+    prompt_ranks: list[int] = field(default_factory=list)  # of the same tokens: how many are likelier, plus one
     embedding: list[float] = field(default_factory=list)  # [D], where `pooled`: mean of the final states, length 1
+    routing: npt.NDArray[np.int16] | None = None  # experts of all tokens but the last, where they are recorded
     finish_reason: FinishReason | None = None  # why it is over
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)  # of its full blocks so far (blocks.py)
@@ -80,7 +84,9 @@ class Sequence:
     special: bool = False  # whether its logits need a look of their own before sampling
 
     def __post_init__(self) -> None:
-        self.special = self.sampling.adjusts or bool(self.sampling.top_logprobs) or self.guide is not None
+        s = self.sampling
+        held = bool(s.min_tokens and s.stop_ids)
+        self.special = s.adjusts or bool(s.top_logprobs) or held or self.guide is not None
 
     @property
     def whole(self) -> bool:
@@ -122,11 +128,15 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a sequence became: generated ids (the stop id included), their logprobs in nats, and why it ended."""
+    """What a sequence became: generated ids (the stop id included), their logprobs in nats, and why it ended.
+
+    `routing`: chosen experts [prompt + ids - 1, layers with experts, experts a token], where they were asked for.
+    """
 
     ids: list[int]
     logprobs: list[float]
     finish_reason: FinishReason
+    routing: npt.NDArray[np.int16] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from firesteel.core.errors import MachineError, SourceError
 from firesteel.core.log import RunLog
 from tests.compute.test_workers import refuse, square
 from tests.data.flow_texts import hashes, plant, run
+from tests.known_speed import known_speed
 
 LOCAL = {"node_ip_address": "127.0.0.1", "object_store_memory": 128 << 20}
 # Ray otherwise takes this machine's outer address for its own, even of a cluster on loopback; it reads this when imported
@@ -62,6 +63,7 @@ def test_the_data_stage_makes_the_same_bytes_as_one_process(cluster: RayCluster,
     assert hashes(tmp_path / "cluster") == hashes(tmp_path / "alone")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_a_training_stage_on_two_nodes_learns_what_one_process_does(cluster: RayCluster, tmp_path: Path) -> None:
     short = ["pretrain.steps=4", "pretrain.batch_size=4", "pretrain.sequence_length=32"]
@@ -76,7 +78,8 @@ def test_a_training_stage_on_two_nodes_learns_what_one_process_does(cluster: Ray
                 (out / stage).symlink_to(tmp_path / "alone" / stage)
         command = [sys.executable, "-m", "firesteel", "run", str(toy), "--out", str(out), span, "pretrain"]
         command += [word for change in changes for word in ("--set", change)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        env = os.environ | known_speed(tmp_path / "cache")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=env)
         assert done.returncode == 0, done.stdout + done.stderr
         found.append([r["loss"] for r in RunLog(out).records("pretrain") if "loss" in r])
     assert len(found[0]) == 4 and found[1] == pytest.approx(found[0], rel=1e-3)

@@ -18,12 +18,12 @@ TOY: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy_config() -> Callable[..., ModelConfig]:
     return lambda **changes: ModelConfig(**(TOY | changes))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy_model(toy_config: Callable[..., ModelConfig]) -> Callable[..., Transformer]:
     def make(seed: int = 0, **changes: Any) -> Transformer:
         torch.manual_seed(seed)

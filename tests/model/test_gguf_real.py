@@ -24,6 +24,7 @@ from firesteel.model.gguf.tokenizer import read_tokenizer
 from firesteel.stages.model_sources import MODELS
 from tests.model.test_gguf_tokenizer import TEXTS
 
+pytestmark = pytest.mark.slow
 transformers = pytest.importorskip("transformers")
 SAID = {  # prompt -> the 24 tokens that transformers' greedy generate() adds to it
     "The capital of France is": [

@@ -121,7 +121,7 @@ def assert_error(
 
 
 def wait_until(condition: Any, what: str) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         if condition():
             return
         time.sleep(0.01)

@@ -29,7 +29,7 @@ def asked(model: str, *, stream: bool, tokens: int) -> bytes:
 
 async def until_closed(reader: asyncio.StreamReader) -> str:
     answer = await reader.read(-1)
-    return "shed with 408" if b" 408 " in answer else "shed with 503" if b" 503 " in answer else "shed"
+    return next((f"shed with {status}" for status in (408, 429, 503) if b" %d " % status in answer), "shed")
 
 
 async def half_a_head(streams: Streams, request: bytes) -> str:

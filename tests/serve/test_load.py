@@ -108,7 +108,10 @@ def test_a_crowd_of_bad_clients_leaves_nothing_behind(
                     assert int(response.headers["retry-after"]) >= 1
             told, _ = crowd.communicate(timeout=30)
         ends = json.loads(told)
-        assert sum(ends.values()) == CROWD and ends["shed with 408"] >= CROWD // 3, ends
+        assert sum(ends.values()) == CROWD, ends
+        assert (
+            ends["shed with 408"] >= CROWD // 5 and ends["shed with 408"] + ends.get("shed with 429", 0) >= CROWD // 3
+        ), ends
         assert set(statuses) <= {200, 429} and 200 in statuses, statuses
         wait_until(lambda: idle(app), "sequences or blocks were left")
         wait_until(lambda: len(state.connections) <= 1 and not state.tasks, "connections or tasks were left")
@@ -276,7 +279,7 @@ def test_a_server_answers_while_its_model_loads(slow: Any, own: httpx.Client) ->
 def test_a_model_that_cannot_be_loaded_ends_the_server(folder: Path) -> None:
     with pytest.raises(UserError, match="smaller than one full context"):
         server.serve(folder, port=0, settings=ServeSettings(cache_gb=1e-6))
-    with pytest.raises(UserError, match="adapter's config cannot be read"):
+    with pytest.raises(UserError, match="'law' is no LoRA adapter"):
         server.serve(folder, port=0, adapters={"law": folder})
     with pytest.raises(UserError, match="called as the model"):
         server.serve(folder, port=0, adapters={"tiny-fire": folder})
@@ -303,7 +306,12 @@ def test_a_keys_owner_is_known_to_the_application(key: str, owner: str | None) -
         pass
 
     keys = Keys({hashlib.sha256(b"sk-right").hexdigest(): "ward 3"})
-    scope = {"type": "http", "path": "/v1/models", "headers": [(b"authorization", f"Bearer {key}".encode())]}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/v1/models",
+        "headers": [(b"authorization", f"Bearer {key}".encode())],
+    }
     asyncio.run(Access(app, keys, frozenset())(scope, app, send))  # type: ignore[arg-type]
     assert seen == ([owner] if owner else [])
     asyncio.run(Access(app, None, frozenset())(scope, app, send))  # type: ignore[arg-type]

@@ -120,6 +120,8 @@ def test_the_caches_memory_is_taken_as_it_is_used() -> None:
 def test_the_context_can_be_shortened_and_not_stretched(folder: Path) -> None:
     loaded = load(folder, ServeSettings(max_sequences=2), "cpu", {}, 128, "m", phases := Phases(imports=1.5))
     assert loaded.engine.context == 128 and loaded.plan.tokens == 256
+    by_recipe = load(folder, ServeSettings(max_sequences=2, context=128), "cpu", {}, 0, "m", Phases())
+    assert by_recipe.engine.context == 128 and by_recipe.plan.tokens == 256
     assert str(phases).startswith("imports 1.5 s, tokenizer ") and str(phases).endswith(" s in all")
     with pytest.raises(RecipeError, match="longer than the model's") as e:
         load(folder, ServeSettings(), "cpu", {}, 1024, "m", Phases())
@@ -132,6 +134,8 @@ def test_settings_come_from_a_recipe_and_the_command_line(tmp_path: Path) -> Non
     assert options.settings_of(None, None) == ServeSettings()
     found = options.settings_of(recipe, ["cache_gb=3.5", "serve.speculate=false"])
     assert found == ServeSettings(max_sequences=7, cache_gb=3.5, speculate=False)
+    assert options.settings_of(recipe, ["context=64"]).context == 64
+    assert options.settings_of(recipe, ["context=64"], context=0).context == 0, "the option that has a name comes last"
     assert options.settings_of(None, ["prefix_cache = false"]) == ServeSettings(prefix_cache=False)
     assert options.SETTINGS.split(", ") == list(ServeSettings.model_fields)
     for given, what in (("cache_db=3", "did you mean 'cache_gb'"), ("cache_gb", "key=value"), ("=3", "key=value")):

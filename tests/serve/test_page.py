@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from firesteel.core.config import ServeSettings
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.model import lora
 from firesteel.model.transformer import Transformer
 from firesteel.serve.engine import Engine
 from firesteel.serve.openai.access import Keys
@@ -56,7 +59,7 @@ def opened(browser: Any, locale: str) -> Iterator[Any]:
     page, problems = context.new_page(), []
     page.set_default_timeout(20_000)
     page.on("pageerror", lambda e: problems.append(str(e)))
-    meant = ("status of 401", "ERR_INCOMPLETE_CHUNKED_ENCODING")  # what tests bring about themselves
+    meant = ("status of 401", "status of 404", "ERR_INCOMPLETE_CHUNKED_ENCODING")  # what tests bring about themselves
     page.on(
         "console",
         lambda m: problems.append(m.text) if m.type == "error" and not any(text in m.text for text in meant) else None,
@@ -160,7 +163,7 @@ def test_model_and_user_text_is_never_markup(english: Any, root: str) -> None:
 def test_every_control_has_a_name_in_either_language(english: Any, root: str) -> None:
     english.goto(root)
     for _ in range(2):
-        unnamed = english.evaluate("""[...document.querySelectorAll("button, input, textarea")].filter(e =>
+        unnamed = english.evaluate("""[...document.querySelectorAll("button, input, select, textarea")].filter(e =>
             !e.getAttribute("aria-label") && !e.textContent.trim() && !e.labels?.length).map(e => e.id)""")
         assert unnamed == []
         english.click("#language")
@@ -175,6 +178,49 @@ def test_enter_does_not_send_while_an_input_method_composes(page: Any, root: str
     assert page.locator("#messages > li").count() == 0
     page.keyboard.press("Shift+Enter")
     assert page.input_value("#input") == "ni hao\n"
+
+
+def adapted(taught: Transformer, tokenizer: Tokenizer, folder: Path) -> Any:
+    """An application with an adapter beside its model; the adapter's matrices B are zero: it says the same."""
+    own, what = copy.deepcopy(taught), lora.LoRA(rank=2)
+    lora.attach(own, what)
+    lora.save(folder, own, what)
+    engine = Engine(copy.deepcopy(taught), tokenizer, max_sequences=2, cache_tokens=2048, adapters={"law": folder})
+    return create_app(engine, tokenizer, name="tiny-fire", settings=SETTINGS, adapters=("law",))
+
+
+def test_one_of_several_models_is_chosen(
+    english: Any, taught: Transformer, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    with running(adapted(taught, tokenizer, tmp_path)) as url:
+        sent: list[str] = []
+        english.on("request", lambda r: sent.append(r.post_data_json["model"]) if r.method == "POST" else None)
+        english.goto(url.removesuffix("/v1"))
+        english.wait_for_selector("#models:not([hidden])")
+        assert english.locator("#models option").all_inner_texts() == ["tiny-fire", "law"]
+        assert english.locator("#models").get_attribute("aria-label") == "Model"
+        assert english.locator("#model-name").is_hidden()
+        ask(english, "count")
+        english.select_option("#models", "law")
+        answer = ask(english, "count")
+        assert sent == ["tiny-fire", "law"] and "law" in answer.locator(".foot").inner_text()
+        assert english.evaluate("document.documentElement.scrollWidth") <= 390, "it does not fit a narrow screen"
+        english.reload()
+        english.wait_for_selector("#models:not([hidden])")
+        assert english.input_value("#models") == "law", "the choice stays with the tab"
+        english.context.close()  # its open connections would hold up the server's end
+
+
+def test_a_model_alone_is_no_choice_and_one_that_is_gone_is_forgotten(english: Any, root: str) -> None:
+    english.goto(root)
+    english.wait_for_function("state.model === 'tiny-fire'")
+    assert english.locator("#models").is_hidden() and english.locator("#model-name").inner_text() == "tiny-fire"
+    english.evaluate("choose('gone')")
+    failed = ask(english, "count")
+    assert "'gone' does not exist" in failed.inner_text()
+    failed.get_by_role("button", name="Try again").click()
+    english.wait_for_selector("#messages > .theirs:nth-child(4)[aria-busy=false]")
+    assert english.locator(".theirs .body").last.inner_text().startswith("one two")
 
 
 def test_dark_and_light_follow_the_system_and_the_button(english: Any, root: str) -> None:

@@ -145,6 +145,11 @@ def test_a_call_that_was_cut_short_was_never_made() -> None:
     assert messages(USER, call("a", '{"ci', status="incomplete"), USER) == [USER, USER]
 
 
+SAMPLED = {
+    "top_k": 5, "min_p": 0.1, "presence_penalty": 0.5, "frequency_penalty": -0.5, "repetition_penalty": 1.1, "seed": 7,
+}  # fmt: skip
+
+
 def test_settings_get_their_names_in_the_chat_api() -> None:
     schema = {"type": "json_schema", "name": "town", "schema": CITY, "strict": True}
     tool = {"type": "function", "name": "f", "description": "d", "parameters": CITY, "strict": False}
@@ -153,6 +158,7 @@ def test_settings_get_their_names_in_the_chat_api() -> None:
         tool_choice={"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]},
         text={"format": schema}, max_output_tokens=7, temperature=0.5, top_p=0.9, parallel_tool_calls=False,
         reasoning={"effort": "low"}, include=["message.output_text.logprobs"], top_logprobs=3, stream=True,
+        **SAMPLED,
     )  # fmt: skip
     chat = chat_request(asked, [item.record() for item in asked.input])
     assert chat.max_completion_tokens == 7 and chat.temperature == 0.5 and chat.top_p == 0.9 and chat.stream
@@ -162,6 +168,7 @@ def test_settings_get_their_names_in_the_chat_api() -> None:
         and chat.parallel_tool_calls is False
         and chat.reasoning_effort == "low"
     )
+    assert {name: getattr(chat, name) for name in SAMPLED} == SAMPLED
     assert chat.tools and chat.tools[0].function.model_dump() == {
         key: value for key, value in tool.items() if key != "type"
     }

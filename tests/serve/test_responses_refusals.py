@@ -40,7 +40,10 @@ def post(url: str, body: Any, path: str = "responses") -> httpx.Response:
         ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input[0].content[0]"),
         ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input[0].content[0]"),
         ({"input": [{"role": "user", "content": [{"type": "input_text"}]}]}, "input[0].content[0].text"),
-        ({"input": [{"role": "user", "content": "x", "phase": "commentary"}]}, "input[0].phase"),
+        ({"input": [{"role": "assistant", "content": "x", "phase": "thinking"}]}, "input[0].phase"),
+        ({"top_k": -2}, "top_k"), ({"min_p": 2}, "min_p"), ({"presence_penalty": 3}, "presence_penalty"),
+        ({"frequency_penalty": -3}, "frequency_penalty"), ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"seed": "s"}, "seed"), ({"max_output_tokens": 1.5}, "max_output_tokens"), ({"top_k": True}, "top_k"),
         ({"input": [{"role": "user", "content": "x", "name": "Bob"}]}, "input[0].name"),
         ({"input": [{"type": "reasoning", "summary": [], "encrypted_content": "x"}]}, "input[0].encrypted_content"),
         ({"input": [CALL]}, "input"), ({"input": [RESULT]}, "input"), ({"input": [CALL, RESULT, RESULT]}, "input"),
@@ -66,7 +69,7 @@ def post(url: str, body: Any, path: str = "responses") -> httpx.Response:
         ({"service_tier": "flex"}, "service_tier"),
         ({"context_management": []}, "context_management"), ({"moderation": {"model": "m"}}, "moderation"),
         ({"prompt_cache_retention": "24h"}, "prompt_cache_retention"), ({"frobnicate": 1}, "frobnicate"), ({"n": 2}, "n"),
-        ({"messages": []}, "messages"), ({"max_tokens": 5}, "max_tokens"), ({"seed": 1}, "seed"), ({"stop": "x"}, "stop"),
+        ({"messages": []}, "messages"), ({"max_tokens": 5}, "max_tokens"), ({"stop": "x"}, "stop"),
         ({"max_output_tokens": 0}, "max_output_tokens"), ({"max_output_tokens": 101}, "max_output_tokens"),
         ({"temperature": 2.1}, "temperature"), ({"top_p": -1}, "top_p"), ({"temperature": "hot"}, "temperature"),
         ({"stream": "yes"}, "stream"), ({"store": "no"}, "store"), ({"metadata": {"k": "v" * 513}}, "metadata.k"),
@@ -102,7 +105,9 @@ def test_unknown_models_and_endpoints(url: str) -> None:
     assert_error(post(url, {"model": "gpt-9", "input": "x"}, "responses/input_tokens"), 404, "model", "model_not_found")
     assert_error(post(url, {"input": "x", "conversation": "c"}, "responses/input_tokens"), 400, "conversation")
     assert_error(post(url, {}, "responses/input_tokens"), 400, "input")
-    assert_error(post(url, {"model": NAME, "input": "x"}, "responses/compact"), 400, None, "unsupported_endpoint")
+    assert_error(post(url, {"model": NAME, "input": "x"}, "responses/compact"), 404, None, "unsupported_endpoint")
+    with pytest.raises(openai.NotFoundError, match="responses/compact is not supported"):
+        client(url).responses.compact(model=NAME, input="x")
     id = respond(url, "count").id
     assert_error(post(url, {}, f"responses/{id}/cancel"), 400)
     for query, param in (("stream=true", "stream"), ("starting_after=3", "starting_after"), ("colour=red", "colour")):

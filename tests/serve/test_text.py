@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.openai.endings import Ending
 from firesteel.serve.openai.reply import REFUSAL, Reply
 from firesteel.serve.openai.text import HOLD, WINDOW, GuardedText, StopMatcher
 from firesteel.serve.sequence import Event
@@ -140,7 +141,7 @@ def test_a_thought_without_end_is_all_reasoning(tokenizer: Tokenizer) -> None:
 
 def test_stop_strings_are_looked_for_in_the_answer_only(tokenizer: Tokenizer) -> None:
     ids = thinking(tokenizer, "one STOP two", "three four STOP five")
-    reasoning, answer, _, reply = say(tokenizer, ids, stops=("STOP",))
+    reasoning, answer, _, reply = say(tokenizer, ids, ending=Ending(("STOP",)))
     assert (reasoning, answer, reply.finish_reason) == ("one STOP two", "three four ", "stop")
 
 
@@ -148,7 +149,7 @@ def test_logprobs_belong_to_the_answers_tokens_that_left(tokenizer: Tokenizer) -
     ids = thinking(tokenizer, "hm", "one two 三 three")
     _, answer, entries, _ = say(tokenizer, ids, logprobs=True)
     assert b"".join(bytes(e["bytes"]) for e in entries).decode() == answer
-    _, answer, entries, _ = say(tokenizer, ids, logprobs=True, stops=("two",))
+    _, answer, entries, _ = say(tokenizer, ids, logprobs=True, ending=Ending(("two",)))
     assert answer == "one "
     assert b"".join(bytes(e["bytes"]) for e in entries).decode().startswith("one ")
     assert "three" not in b"".join(bytes(e["bytes"]) for e in entries).decode()

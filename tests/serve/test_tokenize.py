@@ -102,7 +102,7 @@ def test_paths_work_with_and_without_v1(url: str, path: str) -> None:
         ("detokenize", {"tokens": [330]}, "tokens"),
         ("detokenize", {"tokens": [-1]}, "tokens"),
         ("detokenize", {"tokens": [10**30]}, "tokens"),
-        ("detokenize", {"tokens": [1.0]}, "tokens[0]"),
+        ("detokenize", {"tokens": [1.5]}, "tokens[0]"),
         ("detokenize", {"tokens": [1], "x": 1}, "x"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ python -m tests.stages.forked     for each line of stdin, [arguments of firestee
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -48,6 +49,8 @@ def main() -> None:
     import firesteel.stages
     from firesteel.cli import main as command
 
+    for module in ("firesteel.ops.report_page", "torch._dynamo", "torch.distributed.checkpoint"):
+        importlib.import_module(module)  # loaded when first used otherwise, by every run again
     assert firesteel.stages.run_recipe and len(os.listdir("/proc/self/task")) == 1, "a fork takes no threads along"
     print("loaded", flush=True)
     for line in sys.stdin:

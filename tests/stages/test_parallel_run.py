@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from firesteel.compute.proc import family
+from tests.known_speed import known_speed
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("pretrain.steps=6", "pretrain.checkpoint_every=2", "pretrain.batch_size=4", "pretrain.sequence_length=32")
@@ -26,7 +27,7 @@ def start(
     command = [sys.executable, *by, "run", str(ROOT / "recipes" / "toy.toml"), "--out", str(out), span, "pretrain"]
     sets = [word for change in (*SHORT, *changes) for word in ("--set", change)]
     env = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
-    env |= {"OMP_WAIT_POLICY": "PASSIVE", "TERM": "dumb"}
+    env |= {"OMP_WAIT_POLICY": "PASSIVE", "TERM": "dumb"} | known_speed(out.parent / "cache")
     return subprocess.Popen(
         command + sets, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -106,6 +107,7 @@ def test_a_killed_worker_is_replaced_and_the_job_goes_on_from_its_checkpoint(
     assert losses(out) == pytest.approx(losses(material), rel=1e-3) and len(losses(out)) == 6
 
 
+@pytest.mark.slow
 def test_a_killed_run_takes_its_workers_with_it_and_goes_on_with_another_number_of_them(
     material: Path, fresh: Callable[[str], Path]
 ) -> None:
@@ -149,6 +151,7 @@ def named(out: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_torchrun_may_start_the_processes_itself(material: Path, fresh: Callable[[str], Path]) -> None:
     out = fresh("torchrun")
     by = (

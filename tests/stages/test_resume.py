@@ -38,6 +38,7 @@ def uninterrupted(commands: Commands, tmp_path_factory: pytest.TempPathFactory) 
     return out, time.monotonic() - began
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_killed_at_random_moments_the_weights_come_out_the_same(commands, uninterrupted, tmp_path):
     whole, seconds = uninterrupted

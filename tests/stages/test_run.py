@@ -1,8 +1,10 @@
 """Choosing stages, one run a folder, inputs that are not there, and the user's own conversations."""
 
-import subprocess
-import sys
+import os
+import signal
+import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from rich.console import Console
@@ -63,16 +65,29 @@ def test_spans_that_make_no_sense(args, message):
 
 
 def test_two_runs_cannot_share_a_folder_and_the_lock_dies_with_its_process(tmp_path):
-    code = "import sys; from pathlib import Path; from firesteel.stages.run import locked\n"
-    code += "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(UserError, match="another run"), locked(tmp_path):
-        pass
-    holder.kill()
-    holder.communicate()
+    reader, writer = os.pipe()
+    holder = os.fork() or hold(tmp_path, writer)  # a process of its own would load for seconds what this one has
+    try:
+        os.close(writer)
+        with os.fdopen(reader, "rb") as said:
+            assert said.read(4) == b"held"
+        with pytest.raises(UserError, match="another run"), locked(tmp_path):
+            pass
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
     with locked(tmp_path):
         pass
+
+
+def hold(folder: Path, writer: int) -> NoReturn:
+    """Hold a folder, say so, and wait to be killed."""
+    try:
+        with locked(folder):
+            os.write(writer, b"held")
+            time.sleep(60)
+    finally:
+        os._exit(1)
 
 
 def recipe(tmp_path: Path, text: str) -> Path:

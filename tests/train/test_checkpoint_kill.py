@@ -5,6 +5,7 @@ This file is also the program that is killed: it forks children, which is faster
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -90,6 +91,7 @@ def _kill_once(work, wait, point):
 
 
 def _killer(work):
+    importlib.import_module("torch.distributed.checkpoint")  # once, not at the first save of every child
     torch.set_num_threads(1)
     chance, facts = random.Random(0), {"kills": 0, "leftovers": 0, "reached": 0}
     for point in [None] * 20 + list(POINTS):

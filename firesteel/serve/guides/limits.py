@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firesteel.serve.guides.tags import TextTags, Thought, ThoughtInText, ThoughtInTokens
 from firesteel.serve.sequence import Guide
 
 Mask = npt.NDArray[np.bool_]
@@ -17,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 class Limits:
     """What holds for a reply. `budget`: tokens of its thought, 0 = none at all, None = any number.
 
-    A budget needs a model whose <think> and </think> are tokens.
+    A budget needs a model whose <think> and </think> are tokens, or text that `tags` knows how to say.
     """
 
     vocab_size: int
@@ -26,24 +27,31 @@ class Limits:
     opened: bool  # the prompt ends inside a thought
     budget: int | None = None
     forbidden: tuple[int, ...] = ()  # tokens that are never said
+    tags: TextTags | None = None
+
+    def thought(self) -> Thought:
+        """Of one reply, before its first token."""
+        if self.tags is not None:
+            return ThoughtInText(self.tags, opened=self.opened)
+        assert self.budget is None or (self.think_id is not None and self.end_think_id is not None)
+        return ThoughtInTokens(self.think_id, self.end_think_id, opened=self.opened)
 
 
 class LimitedGuide:
     """Ends a thought when its budget is spent. `inner`, if there is one, sees every token and has a say in each."""
 
     def __init__(self, limits: Limits, inner: Guide | None = None) -> None:
-        assert limits.budget is None or (limits.think_id is not None and limits.end_think_id is not None)
         self._limits, self._inner = limits, inner
-        self._thinking, self._begun, self._used = limits.opened, False, 0
+        self._thought, self._used = limits.thought(), 0
 
     def allowed(self) -> Mask | None:
         """Which tokens may come next, [V]; None: any."""
         limits = self._limits
-        if self._thinking and limits.budget is not None and self._used >= limits.budget:
-            return self._mask(only=limits.end_think_id)
+        if self._thought.thinking and limits.budget is not None and self._used >= limits.budget:
+            return self._mask(only=self._thought.closing)
         inner = self._inner.allowed() if self._inner is not None else None
         never = limits.forbidden
-        if limits.budget == 0 and limits.think_id is not None:
+        if limits.budget == 0 and limits.think_id is not None and limits.tags is None:
             never = (*never, limits.think_id)
         if not never:
             return inner
@@ -53,12 +61,8 @@ class LimitedGuide:
 
     def push(self, token: int) -> None:
         """Take the token that was chosen."""
-        if self._thinking:
-            self._used += 1
-            self._thinking = token != self._limits.end_think_id
-        elif not self._begun:  # as core/speech.py: later it is a word like others
-            self._thinking = token == self._limits.think_id
-        self._begun = True
+        self._used += self._thought.thinking
+        self._thought.push(token)
         if self._inner is not None:
             self._inner.push(token)
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from llguidance import LLTokenizer
 
 from firesteel.core.errors import UserError
-from firesteel.core.speech import END_THINK, THINK
+from firesteel.core.speech import THINK
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.guides.tags import tags_are_tokens, tags_in_template
 
 Mask = npt.NDArray[np.bool_]
 NUMERIC = b"0123456789.eE+-"  # what a JSON number is made of
@@ -83,13 +84,7 @@ class Vocabulary:
     @cached_property
     def tags(self) -> bool:
         """Whether the model may think aloud at all, with tags that are tokens or text."""
-        if self.manner.opened or self.tags_are_tokens:
-            return True
-        template = self.tokenizer.template
-        try:
-            return template is not None and any(tag in template.literals for tag in (THINK, END_THINK))
-        except UserError:  # no Jinja: whoever renders will be told
-            return False
+        return self.tags_are_tokens or tags_in_template(self.tokenizer)
 
     @cached_property
     def tag_parts(self) -> list[int]:
@@ -112,7 +107,7 @@ class Vocabulary:
     @property
     def tags_are_tokens(self) -> bool:
         """Whether <think> and </think> are looked for as ids, as core/speech.py does."""
-        return self.manner.think_id is not None and self.manner.end_think_id is not None
+        return tags_are_tokens(self.manner)
 
 
 class _Table:

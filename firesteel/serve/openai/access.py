@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firesteel.core.errors import SourceError
-from firesteel.serve.openai.faults import ApiError
+from firesteel.serve.openai.faults import ApiError, Carried
 
 MAX_BODY = 1 << 20  # bytes
 BODY_SECONDS = 30.0  # in which a body must arrive
@@ -72,7 +72,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve with the owner's name in scope["firesteel.owner"] ("" where nobody needs a key), or answer 401."""
         scope["firesteel.owner"] = ""
-        if scope["type"] == "http" and self.keys is not None and scope["path"] not in self.open_paths:
+        if scope["type"] == "http" and self.keys is not None and not self._is_open(scope):
             scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
             owner = self.keys.owner(key.strip()) if scheme.lower() == "bearer" else None
             scope["firesteel.owner"] = owner
@@ -86,6 +86,10 @@ class Access:
                 await ApiError(401, message, code="invalid_api_key", headers=headers).response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+    def _is_open(self, scope: Scope) -> bool:
+        # a browser asks OPTIONS without a key whether its page may ask with one; nothing but a refusal answers it here
+        return scope["path"] in self.open_paths or scope["method"] == "OPTIONS"
 
 
 class BodyLimit:
@@ -149,7 +153,7 @@ class _Body:
 async def _discard(receive: Receive, deadline: float) -> None:
     """Read on a while without keeping anything: a client that is still sending would miss the answer."""
     dropped = 0
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, Carried):
         async with asyncio.timeout_at(deadline):
             while dropped < DISCARD:
                 message = await receive()

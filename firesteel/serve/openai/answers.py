@@ -40,6 +40,11 @@ _FACTS = {"id": TEXT, "created": COUNT, "model": TEXT, "system_fingerprint": TEX
 _LIKELY = _object(token=TEXT, logprob=NUMBER, bytes=_or_null(_list(COUNT)))
 _PIECE = _object({"id": TEXT, "type": {"const": "function"}, "function": TABLE}, index=COUNT)
 
+_READ = _list(_or_null({
+    "type": "object",
+    "additionalProperties": _object(logprob=NUMBER, rank={"type": "integer", "minimum": 1}, decoded_token=TEXT),
+}))  # fmt: skip
+
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(error=_object(message=TEXT, type=TEXT, param=_or_null(TEXT), code=_or_null(TEXT))),
     "Usage": _object(
@@ -56,7 +61,7 @@ SCHEMAS: dict[str, Schema] = {
         role={"const": "assistant"}, content=_or_null(TEXT), refusal=_or_null(TEXT),
     ),
     "ChatCompletion": _object(
-        **_FACTS, object={"const": "chat.completion"}, usage=_ref("Usage"),
+        {"prompt_logprobs": _or_null(_READ)}, **_FACTS, object={"const": "chat.completion"}, usage=_ref("Usage"),
         choices=_list(_object(
             index=COUNT, message=_ref("AnsweredMessage"), logprobs=_or_null(_ref("ChatLogprobs")),
             finish_reason=_ends(*_CHAT_ENDS),
@@ -72,7 +77,7 @@ SCHEMAS: dict[str, Schema] = {
     "TextCompletion": _object(
         {"usage": _or_null(_ref("Usage"))}, **_FACTS, object={"const": "text_completion"},
         choices=_list(_object(
-            index=COUNT, text=TEXT, finish_reason=_or_null(_ends(*_TEXT_ENDS)),
+            {"prompt_logprobs": _or_null(_READ)}, index=COUNT, text=TEXT, finish_reason=_or_null(_ends(*_TEXT_ENDS)),
             logprobs=_or_null(_object(
                 tokens=_list(TEXT), token_logprobs=_list(_or_null(NUMBER)), text_offset=_list(COUNT),
                 top_logprobs=_list(_or_null({"type": "object", "additionalProperties": NUMBER})),

@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -18,22 +19,29 @@ from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.fields import table_of
 from firesteel.serve.openai.generation import Generation, Refusal, submitting
 from firesteel.serve.openai.messages import conversation
+from firesteel.serve.openai.prefill import lead
+from firesteel.serve.openai.prompt_logprobs import prompt_logprobs
 from firesteel.serve.openai.protocol import ChatRequest
 from firesteel.serve.openai.reply import REFUSAL, Reply
-from firesteel.serve.openai.sampled import common
+from firesteel.serve.openai.sampled import check_least, common
 from firesteel.serve.openai.service import Service, route
 from firesteel.serve.openai.shape import Shape, Shaper
 from firesteel.serve.openai.stream import EventStream
 from firesteel.serve.openai.text import Verdict
-from firesteel.serve.sequence import Sampling, Sequence, split_seed
+from firesteel.serve.sequence import Guide, Sampling, Sequence, split_seed
 
 
 @dataclass
 class Prompt:
-    """The conversation as ids; the verdict by which the guard refused it, if it did."""
+    """The conversation as ids; the verdict by which the guard refused it, if it did.
+
+    Where the answer goes on with the last message: what that `said`, and whether it is a thought (`opened`).
+    """
 
     ids: list[int]
     refused: Verdict | None
+    said: str = ""
+    opened: bool | None = None
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -63,7 +71,7 @@ class ChatCompletions:
             self.metrics.finished(time.perf_counter() - began, e.code or str(e.status))
             raise
         facts = {"model": request.model, "system_fingerprint": self.service.fingerprint}
-        exchange = Exchange(begun, request, facts, self.metrics)
+        exchange = Exchange(begun, request, facts, self.metrics, lambda: self.about_prompt(request, begun))
         if request.stream:
             return EventStream(exchange.chunks(), exchange.close)
         try:
@@ -78,42 +86,67 @@ class ChatCompletions:
         """
         adapter = self.service.adapter(request.model)
         shape = await run_in_threadpool(self.shaper.shape, request)
-        prompt = await run_in_threadpool(self._prompt, conversation(request.messages), shape)
+        prompt = await run_in_threadpool(self._prompt, request, shape)
         if prompt.refused is not None:
             self.metrics.blocked.labels("input", prompt.refused.category).inc()
             return Begun(Refusal(self.tokenizer, request.n or 1, prompt.refused.text or REFUSAL), len(prompt.ids), [])
         sampling = self._sampling(request, len(prompt.ids))
-        opened = self.shaper.opened(shape, prompt.ids)
-        guides = await run_in_threadpool(lambda: [self.shaper.guide(shape, opened) for _ in range(request.n or 1)])
+        opened = self.shaper.opened(shape, prompt.ids) if prompt.opened is None else prompt.opened
+        guides = await run_in_threadpool(
+            lambda: [self._guide(shape, prompt, opened) for _ in range(request.n or 1)]
+        )  # fmt: skip
         sequences = [
             Sequence(
-                uuid.uuid4().hex, prompt.ids, replace(sampling, seed=split_seed(sampling.seed, i)), guide, adapter,
-                owner.encode(),
+                uuid.uuid4().hex, prompt.ids, replace(
+                    sampling, seed=split_seed(sampling.seed, i), prompt_logprobs=None if i else request.prompt_logprobs,
+                ),
+                guide, adapter, owner.encode(),
             )
             for i, guide in enumerate(guides)
         ]  # fmt: skip
         replies = [
             Reply(
-                self.tokenizer, stops=tuple(request.stop or ()), guard=self.guard, logprobs=bool(request.logprobs),
-                streamed=bool(request.stream), form=self.shaper.form(shape, opened, eager=self.guard is None),
+                self.tokenizer, ending=request.ending, guard=self.guard, logprobs=bool(request.logprobs),
+                streamed=bool(request.stream),
+                form=replace(self.shaper.form(shape, opened, eager=self.guard is None), said=prompt.said),
             )
             for _ in sequences
         ]  # fmt: skip
         with submitting(self.loop):
-            return Begun(Generation(self.loop, self.metrics, sequences, replies), len(prompt.ids), sequences)
+            generation = Generation(self.loop, self.metrics, sequences, replies)
+        return Begun(generation, len(prompt.ids), sequences)
 
     def tokens(self, request: ChatRequest) -> int:
         """Length of the prompt that a request makes, tokens. Raises ApiError."""
-        return len(self._prompt(conversation(request.messages), self.shaper.shape(request)).ids)
+        return len(self._prompt(request, self.shaper.shape(request)).ids)
 
-    def _prompt(self, messages: list[Message], shape: Shape | None = None) -> Prompt:
+    def about_prompt(self, request: ChatRequest, begun: Begun) -> dict[str, Any]:
+        """What a request asked about its prompt; complete once the first token is there."""
+        count = request.prompt_logprobs
+        if count is None:
+            return {}
+        read = next(iter(begun.sequences), None)
+        return {"prompt_logprobs": None if read is None else prompt_logprobs(self.tokenizer, read, count)}
+
+    def _guide(self, shape: Shape, prompt: Prompt, opened: bool | None) -> Guide | None:
+        """What holds one choice to its shape, of which the prompt may have said a part. Raises ApiError."""
+        guide = self.shaper.guide(shape, opened)
+        if prompt.said and not prompt.opened:
+            lead(guide, self.tokenizer, prompt.said)
+        return guide
+
+    def _prompt(self, request: ChatRequest, shape: Shape) -> Prompt:
         """Show every message to the guard, then render the conversation. Runs in a worker thread. Raises ApiError."""
         refused: Verdict | None = None
+        messages = conversation(request.messages)
         for message in messages:
             refused = self._guarded(message) or refused
-        tools, variables = (shape.tools, shape.variables) if shape else ([], {})
+        shown: dict[str, Any] = {"tools": shape.tools, "variables": shape.variables}
         try:
-            return Prompt(self.tokenizer.prompt(messages, tools=tools, variables=variables), refused)
+            if not request.goes_on:
+                return Prompt(self.tokenizer.prompt(messages, **shown), refused)
+            made, last = self.tokenizer.prefilled(messages, **shown), messages[-1]
+            return Prompt(made.ids, refused, last["content"] or last["reasoning_content"], made.opened)
         except UserError as e:
             code = "invalid_value" if self.tokenizer.template else "no_chat_template"
             reason = ". ".join(part for part in (_sentence(e), e.why) if part)
@@ -163,7 +196,9 @@ class ChatCompletions:
                 f"tokens ({prompt} in the messages{wanted}). Please reduce the length of the messages or completion."
             )
             raise ApiError(400, message, param="messages", code="context_length_exceeded")
-        return asked or min(bound, context - prompt)
+        most = asked or min(bound, context - prompt)
+        check_least(request, most)
+        return most
 
 
 def _sentence(error: FiresteelError) -> str:

@@ -17,7 +17,7 @@ from firesteel.serve.openai.continuation import Continuation, Manner
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.generation import Choices, fair_window, submitting
 from firesteel.serve.openai.inputs import Input, check_length, judged, read_input
-from firesteel.serve.openai.sampled import common
+from firesteel.serve.openai.sampled import check_least, common
 from firesteel.serve.openai.service import Service, route
 from firesteel.serve.openai.stream import EventStream
 from firesteel.serve.sequence import Sampling, Sequence, split_seed
@@ -59,7 +59,7 @@ class Completions:
         adapter = self.service.adapter(request.model)
         inputs = await run_in_threadpool(self._read, request)
         manner = Manner(
-            stops=tuple(request.stop or ()), echo=bool(request.echo), logprobs=request.logprobs is not None,
+            ending=request.ending, echo=bool(request.echo), logprobs=request.logprobs is not None,
             streamed=bool(request.stream), anew=bool(request.suffix),
         )  # fmt: skip
         replies = []
@@ -102,12 +102,15 @@ class Completions:
     def _samplings(self, request: CompletionRequest, prompt: int) -> Iterator[Sampling]:
         """The settings of each choice of one prompt. With a seed they do not depend on the other prompts."""
         seed = secrets.randbits(63) if request.seed is None else request.seed
+        echoed = request.logprobs if request.echo else None
+        asked = [n for n in (request.prompt_logprobs, echoed) if n is not None]
         shared = dict(
             max_new_tokens=self._limit(request, prompt), top_logprobs=request.logprobs or 0,
-            prompt_logprobs=request.logprobs if request.echo else None, **common(request, self.tokenizer),
+            **common(request, self.tokenizer),
         )  # fmt: skip
         for k in range(request.drawn):
-            yield Sampling(seed=split_seed(seed, k), **shared)
+            read = echoed if k else max(asked, default=None)  # one choice tells what the others' prompt is like
+            yield Sampling(seed=split_seed(seed, k), prompt_logprobs=read, **shared)
 
     def _limit(self, request: CompletionRequest, prompt: int) -> int:
         """New tokens; what does not fit is refused with the numbers, never cut in silence."""
@@ -117,4 +120,6 @@ class Completions:
             message = f"max_tokens is too large: {asked}. This server gives at most {bound} completion tokens."
             raise ApiError(400, message, param="max_tokens", code="invalid_value")
         check_length(self.service, prompt, 1 if asked is None else asked, "prompt")
-        return min(DEFAULT_TOKENS, bound, context - prompt) if asked is None else asked
+        most = min(DEFAULT_TOKENS, bound, context - prompt) if asked is None else asked
+        check_least(request, most)
+        return most

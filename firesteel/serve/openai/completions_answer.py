@@ -13,6 +13,7 @@ from firesteel.serve.openai.completions_protocol import CompletionRequest
 from firesteel.serve.openai.continuation import Continuation, logprobs_object
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.generation import Choices
+from firesteel.serve.openai.prompt_logprobs import prompt_logprobs
 from firesteel.serve.openai.reply import Delta
 from firesteel.serve.openai.service import Service, json_response
 from firesteel.serve.openai.stream import PING, finished, sse, unless_disconnected
@@ -30,6 +31,7 @@ class Answer:
         self, service: Service, request: CompletionRequest, replies: list[Continuation], choices: Choices[Continuation]
     ) -> None:
         self._request, self._replies, self._choices, self._metrics = request, replies, choices, service.metrics
+        self._tokenizer = service.tokenizer
         self._facts = {
             "id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time()),
             "model": request.model, "system_fingerprint": service.fingerprint,
@@ -105,7 +107,8 @@ class Answer:
             entries = [entry for delta in parts[place] for entry in delta.logprobs]
             if reply.blocked is not None:  # nothing of it leaves, though a stream would have let out its beginning
                 text, entries = reply.refusal, []
-            choices.append(self._choice(len(choices), text, entries, reply.finish_reason))
+            choice = self._choice(len(choices), text, entries, reply.finish_reason)
+            choices.append(choice | self._prompt_logprobs(place))
         return {**self._facts, "choices": choices, "usage": self._usage()}
 
     def _best(self) -> list[int]:
@@ -126,6 +129,16 @@ class Answer:
     def _choice(self, index: int, text: str, entries: list[dict[str, Any]], reason: str | None) -> dict[str, Any]:
         logprobs = logprobs_object(entries) if self._request.logprobs is not None else None
         return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": reason}
+
+    def _prompt_logprobs(self, place: int) -> dict[str, Any]:
+        """What was asked about the prompt of a reply, known from its first choice; null where the guard refused it."""
+        count, first = self._request.prompt_logprobs, place - place % self._request.drawn
+        if count is None:
+            return {}
+        sequence = self._replies[first].sequence
+        return {
+            "prompt_logprobs": None if first in self._refused else prompt_logprobs(self._tokenizer, sequence, count)
+        }  # fmt: skip
 
     def _usage(self) -> dict[str, Any]:
         """Tokens of all prompts, each once, and of all choices, those that best_of dropped included."""

@@ -1,5 +1,5 @@
-"""The request model of the completions API. Field names and bounds are OpenAI's (`CreateCompletionRequest`); three more are
-vLLM's and llama.cpp's: top_k, min_p, repetition_penalty. Nothing is ignored in silence."""
+"""The request model of the completions API. Field names and bounds are OpenAI's (`CreateCompletionRequest`); others are vLLM's
+and llama.cpp's: top_k, min_p, repetition_penalty, prompt_logprobs, and those of endings.py. Nothing is ignored in silence."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from firesteel.serve.openai.fields import Addressed, Bias, Stops, inconsistent
+from firesteel.serve.openai.endings import Endable
+from firesteel.serve.openai.fields import Bias, inconsistent
 from firesteel.serve.openai.inputs import MOST, Inputs, PlainText
+from firesteel.serve.openai.prompt_logprobs import PromptLogprobs
 from firesteel.serve.openai.protocol import StreamOptions
 
 DEFAULT_TOKENS = 16  # OpenAI's
 
 
-class CompletionRequest(Addressed):
+class CompletionRequest(Endable):
     """Body of POST /v1/completions."""
 
     prompt: Inputs
@@ -29,22 +31,24 @@ class CompletionRequest(Addressed):
     n: int | None = Field(None, ge=1, le=128)
     best_of: int | None = Field(None, ge=1, le=20)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-    stop: Stops = None
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=20)
+    prompt_logprobs: PromptLogprobs = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, ge=0.01, le=100)
     logit_bias: Annotated[dict[str, Bias] | None, Field(max_length=300)] = None
-    ignore_eos: bool | None = Field(None, description="go on behind the tokens that end an answer, up to max_tokens")
     user: str | None = Field(None, description="accepted; changes nothing about the answer")
 
     @model_validator(mode="after")
     def _consistent(self) -> CompletionRequest:
         wrong = {
             "stream_options": "needs stream: true" if self.stream_options is not None and not self.stream else "",
+            "prompt_logprobs": "does not go with stream: true"
+            if self.prompt_logprobs is not None and self.stream
+            else "",
             "best_of": self._wrong_best_of(),
             "echo": "does not go with suffix" if self.echo and self.suffix else "",
             "prompt": f"asks for more than {MOST} completions" if len(self.prompt) * self.drawn > MOST else "",

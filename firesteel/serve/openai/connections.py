@@ -8,16 +8,17 @@ from __future__ import annotations
 import resource
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from firesteel.serve.openai.faults import ApiError
-from firesteel.serve.openai.operation import OPEN
+from firesteel.serve.openai.cors import Cors
+from firesteel.serve.openai.faults import ApiError, Carried
+from firesteel.serve.openai.operation import OPEN, draining
 
 SEND_BUFFER = 64 << 10  # bytes that the kernel keeps of an unread answer; by itself it would take megabytes
 OWN_FILES = 128  # open files that are not connections: weights, logs, libraries
@@ -46,15 +47,15 @@ class Limits:
 
     connections: int = field(default_factory=most_connections)
     head: float = 10.0  # for the head of a request, from its connection or from the answer before it
-    write: float = 30.0  # in which a client that has something to read must read some of it
+    write: float = 30.0  # in which a client must read some of what waits; some 50 kB of it where more is held up
 
 
 class Config(uvicorn.Config):
-    """uvicorn's settings, and ours."""
+    """uvicorn's settings, and ours. `origins`: of the web pages that may ask."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, origins: Collection[str], **options: Any) -> None:
         super().__init__(app, http=Connection, **options)
-        self.limits = limits
+        self.limits, self.origins = limits, origins
 
 
 class Connection(H11Protocol):
@@ -68,13 +69,16 @@ class Connection(H11Protocol):
         self._served: Any = None  # the request that was being answered at the last look
         self._head_since = self._read_since = time.monotonic()
         self._unsent = 0
+        self.hurried = False
         own: socket.socket | None = transport.get_extra_info("socket")
         if own is not None:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a machine that was switched off says nothing
-        self.app = OneLength(self.app)
+        self.app = OneLength(Arriving(self.app, self))
         if len(self.connections) > (most := self.config.limits.connections):
             self.app = TooMany(self.app)
+        if self.config.origins:
+            self.app = Cors(self.app, self.config.origins)
         if len(self.connections) > most + OWN_FILES // 2:  # not even time to be told
             transport.abort()
 
@@ -83,13 +87,32 @@ class Connection(H11Protocol):
         if self.cycle is not self._served or not self._idle:
             self._served, self._head_since = self.cycle, now
         unsent = self.transport.get_write_buffer_size()
-        if unsent == 0 or unsent < self._unsent:
+        if unsent == 0 or (unsent < self._unsent and not self.flow.write_paused):
             self._read_since = now
         self._unsent = unsent
         if unsent and now - self._read_since > self.config.limits.write:
             self.transport.abort()
-        elif now - self._head_since > self.config.limits.head and not self.transport.is_closing():
-            if self.conn.trailing_data[0]:  # who has said nothing expects no answer
+        elif now - self._head_since > self.config.limits.head:
+            self._let_go()
+
+    def resume_writing(self) -> None:
+        """Most of what waited was read. While an answer is held up, a few bytes now and then do not count as reading."""
+        self._read_since = time.monotonic()
+        super().resume_writing()
+
+    def hurry(self) -> None:
+        """The server drains: a request that is still on its way is not waited for."""
+        if not self._idle:
+            self.hurried = self.cycle.more_body
+            if self.hurried:
+                self.cycle.message_event.set()  # who waits for the body looks up, see Arriving
+        elif self.conn.trailing_data[0]:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close where no request is being answered; who has said nothing expects no answer."""
+        if not self.transport.is_closing():
+            if self.conn.trailing_data[0]:
                 self.transport.write(LATE)
             self.transport.close()
 
@@ -98,6 +121,9 @@ class Connection(H11Protocol):
         if self._idle or not self.cycle.response_started:  # else it would stand in the middle of an answer
             self.transport.write(UNREADABLE)
         self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: a wish for another protocol is answered in this one, and anybody could fill the log with it."""
 
     @property
     def _idle(self) -> bool:
@@ -108,6 +134,31 @@ def sweep(connections: Iterable[Any], now: float) -> None:
     """Look at every connection; call it about once a second."""
     for connection in list(connections):
         connection.look(now)
+
+
+def hurry(connections: Iterable[Any]) -> None:
+    """Wait for no request that is still on its way."""
+    for connection in list(connections):
+        connection.hurry()
+
+
+class Arriving:
+    """Ends the wait for a body when its connection was told to hurry: the request is answered 503."""
+
+    def __init__(self, app: Any, connection: Connection) -> None:
+        self.app: ASGIApp = app
+        self._connection = connection
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve. What is received may raise HTTPException 503."""
+
+        async def arriving() -> Message:
+            message = await receive()
+            if self._connection.hurried and message.get("more_body"):
+                raise Carried(draining())
+            return message
+
+        await self.app(scope, arriving, send)
 
 
 class OneLength:

@@ -6,11 +6,12 @@ and a thought is text like any other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from firesteel.core.decoding import IncrementalText
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.openai.endings import Ending
 from firesteel.serve.openai.names import token_name
 from firesteel.serve.openai.reply import REFUSAL, Delta
 from firesteel.serve.openai.text import EVERY, WINDOW, Guard, GuardedText, StopMatcher
@@ -23,7 +24,7 @@ LEAST = -9999.0  # what is reported for a logprob of minus infinity, which JSON 
 class Manner:
     """What a request wants of its choices. `anew`: the text does not go on from the prompt's last character."""
 
-    stops: tuple[str, ...] = ()
+    ending: Ending = field(default_factory=Ending)
     echo: bool = False
     logprobs: bool = False
     streamed: bool = False
@@ -35,7 +36,9 @@ class Continuation:
 
     def __init__(self, tokenizer: Tokenizer, sequence: Sequence, manner: Manner, guard: Guard | None = None) -> None:
         self.sequence, self._tokenizer, self._manner = sequence, tokenizer, manner
-        self._text, self._stop = IncrementalText(tokenizer.pieces), StopMatcher(manner.stops)
+        self._text, self._stop = IncrementalText(tokenizer.pieces), StopMatcher(
+            manner.ending.stops, shown=manner.ending.shown
+        )  # fmt: skip
         check, every = guard.check_output if guard else None, EVERY if manner.streamed else WINDOW
         self._guarded = GuardedText(check, every)
         self._entries: list[tuple[int, int, dict[str, Any]]] = []  # where a token's text starts and ends
@@ -58,9 +61,9 @@ class Continuation:
         if event.token >= 0:
             self.tokens += 1
             self._total += event.logprob
-            text = self._text.push(event.token)
+            text = "" if self._manner.ending.drops(event) else self._text.push(event.token)
             self._place(event.token, event.logprob, event.top, len(text))
-            delta.answer += self._guarded.push(self._stop.push(text))
+            delta.answer += self._guarded.push(self._stop.push(text, armed=self._armed))
         if self._guarded.blocked is None and (event.finish_reason or self._stop.matched):
             self._end(event, delta)
         if self._guarded.blocked is not None:
@@ -74,6 +77,11 @@ class Continuation:
         """Mean logprob of its tokens, nats: what best_of judges by."""
         return self._total / max(1, self.tokens)
 
+    @property
+    def _armed(self) -> bool:
+        """Whether a stop string may end the text with this token."""
+        return self.tokens > self._manner.ending.min_tokens
+
     def _begin(self) -> str:
         """Read the prompt, so that the text goes on where it ends. Returns it if it is to be echoed."""
         self._begun = True
@@ -85,7 +93,7 @@ class Continuation:
             parts.append(self._text.push(id))
             if self._manner.echo:
                 logprob, top = known[i - 1] if i and known else (None, None)
-                self._place(id, logprob, top, len(parts[-1]))
+                self._place(id, logprob, top and top[: self.sequence.sampling.top_logprobs], len(parts[-1]))
         return "".join(parts) if self._manner.echo else ""
 
     def _place(self, id: int, logprob: float | None, top: Alternatives | None, length: int) -> None:
@@ -96,7 +104,7 @@ class Continuation:
 
     def _end(self, event: Event, delta: Delta) -> None:
         """Let the rest out."""
-        rest = self._stop.push(self._text.finish()) + self._stop.finish()
+        rest = self._stop.push(self._text.finish(), armed=self._armed) + self._stop.finish()
         delta.answer += self._guarded.push(rest, last=True)
         self.finish_reason = "stop" if self._stop.matched else event.finish_reason
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from fastapi import Request, Response
@@ -22,9 +22,16 @@ _log = logging.getLogger(__name__)
 
 
 class Exchange:
-    """Turns a generation into JSON. `facts` (model, fingerprint) stand in every object; `close` may be called twice."""
+    """Turns a generation into JSON. `facts` (model, fingerprint) stand in every object; `close` may be called twice.
 
-    def __init__(self, begun: Begun, request: ChatRequest, facts: dict[str, Any], metrics: Metrics) -> None:
+    `last`: what the whole answer says besides, known at its end.
+    """
+
+    def __init__(
+        self, begun: Begun, request: ChatRequest, facts: dict[str, Any], metrics: Metrics,
+        last: Callable[[], dict[str, Any]] = dict,
+    ) -> None:  # fmt: skip
+        self._last = last
         self._begun, self._request, self._metrics = begun, request, metrics
         self._generation, self._prompt_tokens = begun.generation, begun.prompt_tokens
         self._facts = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), **facts}
@@ -91,7 +98,8 @@ class Exchange:
             if item is not None:
                 parts[item[0]].append(item[1])
         choices = [self._choice(i, deltas) for i, deltas in enumerate(parts)]
-        return {**self._facts, "object": "chat.completion", "choices": choices, "usage": self._usage()}
+        answer = {**self._facts, "object": "chat.completion", "choices": choices, "usage": self._usage()}
+        return answer | self._last()
 
     def _choice(self, index: int, deltas: list[Delta]) -> dict[str, Any]:
         reply = self._generation.replies[index]

@@ -15,6 +15,7 @@ from starlette.routing import Match, Route
 _log = logging.getLogger(__name__)
 
 CODES = {404: "unknown_url", 405: "method_not_allowed", 408: "request_timeout", 413: "request_too_large", 503: "busy"}
+SHOWN = 200  # characters of what was sent that an error repeats
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -45,6 +46,14 @@ class ApiError(Exception):
         return Response(to_json(self.body()), self.status, self.headers, "application/json")
 
 
+class Carried(HTTPException):
+    """An ApiError for places where the framework lets only its own errors through."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.status, error.message)
+        self.error = error
+
+
 def to_json(value: Any) -> bytes:
     """JSON bytes; a lone surrogate (which has no UTF-8) becomes a question mark instead of an exception."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
@@ -63,7 +72,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        what = {404: f"Unknown URL: {request.method} {request.url.path}", 405: f"{request.method} is not allowed here"}
+        if isinstance(error, Carried):
+            return error.error.response()
+        what = {404: f"Unknown URL: {request.method} {request.url.path[:SHOWN]}", 405: _not_allowed(request)}
         code = CODES.get(error.status_code)
         message = what.get(error.status_code, str(error.detail))
         headers = _allowed(request) if error.status_code == 405 else error.headers
@@ -75,6 +86,13 @@ def install(app: FastAPI) -> None:
         headers = {"Connection": "close"}  # the framework raises the error again, and uvicorn then drops the connection
         message = "The server failed on this request; its log says why."
         return ApiError(500, message, code="internal_error", headers=headers).response()
+
+
+def _not_allowed(request: Request) -> str:
+    """Why a method is refused; a browser's question before a page's request (CORS) deserves more than its name."""
+    origin = request.headers.get("origin", "")[:SHOWN] if request.method == "OPTIONS" else ""
+    hint = f": web pages of {origin} may not use this server. To let them, start it with --allow-origin {origin}"
+    return f"{request.method} is not allowed here{hint if origin else ''}"
 
 
 def _allowed(request: Request) -> dict[str, str]:

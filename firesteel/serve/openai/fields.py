@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     BaseModel,
@@ -12,10 +13,13 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+EXACT = 2**53  # beyond it not every whole number is a float
 MOST_STOPS = 32  # OpenAI takes 4; clients of vLLM and llama.cpp send more
 
 
@@ -23,6 +27,31 @@ class Model(BaseModel):
     """Strict: no coercion of types, no unknown keys, no NaN."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole(cls, value: Any, info: ValidationInfo) -> Any:
+        """JSON has one type of number: 1.0 is an integer where one is wanted; 1.5 and true are none."""
+        if not isinstance(value, float | list):
+            return value
+        types = list(_leaves(cls.model_fields[str(info.field_name)].annotation))
+        return _integers(value) if int in types and float not in types else value
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    """The types that a field's type is made of: str, int and None of list[int] | str | None."""
+    inner = get_args(annotation)
+    if not inner:
+        yield annotation
+    for part in inner:
+        yield from _leaves(part)
+
+
+def _integers(value: Any, depth: int = 2) -> Any:
+    """Whole floats as integers, in lists (and lists in them) too."""
+    if isinstance(value, list):
+        return [_integers(item, depth - 1) for item in value] if depth else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT else value
 
 
 class Addressed(Model):

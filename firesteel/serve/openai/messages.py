@@ -44,19 +44,20 @@ class ToolCall(Model):
 
 _SAID: JsonValue = {"not": {"type": "null"}}
 _NONE: JsonValue = {"type": "null"}
+_NO_PREFIX: JsonValue = {"enum": [None, False]}
 _NO_CALLS: JsonValue = {"anyOf": [_NONE, {"type": "array", "maxItems": 0}]}
 _ROLES: list[JsonValue] = [  # what JSON schema can say of ChatMessage._fits_its_role
     {"properties": {"role": {"const": "assistant"}, "tool_call_id": _NONE}},
     {
         "properties": {
             "role": {"enum": ["system", "developer", "user"]}, "content": _SAID, "tool_calls": _NO_CALLS,
-            "tool_call_id": _NONE,
+            "tool_call_id": _NONE, "prefix": _NO_PREFIX,
         }, "required": ["content"],
     },
     {
         "properties": {
             "role": {"const": "tool"}, "content": _SAID, "tool_calls": _NO_CALLS,
-            "tool_call_id": {"type": "string", "minLength": 1},
+            "tool_call_id": {"type": "string", "minLength": 1}, "prefix": _NO_PREFIX,
         }, "required": ["content", "tool_call_id"],
     },
 ]  # fmt: skip
@@ -79,6 +80,9 @@ class ChatMessage(Model):
     )  # fmt: skip
     refusal: str | None = Field(None, description="with role assistant: what it said instead of content")
     parsed: Any = Field(None, description="accepted, without effect: OpenAI's client adds it to what it parsed")
+    prefix: bool | None = Field(
+        None, description="with the last message, of the assistant: true = the answer goes on with it (DeepSeek's)"
+    )
     function_call: NotSupported = None
     audio: NotSupported = None
     annotations: Annotated[None, refuse_unless([])] = None
@@ -89,6 +93,7 @@ class ChatMessage(Model):
             "needs content": self.content is None and self.role != "assistant",
             "needs tool_call_id": self.role == "tool" and not self.tool_call_id,
             "cannot hold tool_calls": bool(self.tool_calls) and self.role != "assistant",
+            "cannot hold prefix: true": self.prefix and self.role != "assistant",
             "cannot hold tool_call_id": self.tool_call_id is not None and self.role != "tool",
         }
         for what, so in wrong.items():
@@ -111,6 +116,8 @@ class ChatMessage(Model):
             message["tool_call_id"] = self.tool_call_id
         if self.name and role != "tool":
             message["name"] = self.name
+        if self.prefix:
+            message["prefix"] = True  # DeepSeek-V3.1's template reads it
         return message
 
 

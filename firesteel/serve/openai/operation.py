@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firesteel.serve.loop import EngineLoop
-from firesteel.serve.openai.faults import ApiError
+from firesteel.serve.openai.faults import ApiError, Carried
+from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.service import Service, json_response
 
 OPEN = frozenset({"/health", "/ready"})  # no key is asked for
+OPERATIONS = {  # paths whose requests need places in the engine -> what OpenTelemetry calls them
+    "/chat/completions": "chat", "/responses": "chat", "/completions": "text_completion", "/embeddings": "embeddings",
+}  # fmt: skip
+PREPARED = 16  # requests whose prompts may be read while there is no place for them yet
 DRAINING = "The server is shutting down: it finishes what runs and takes nothing new."
 
 
@@ -48,14 +53,64 @@ def draining() -> ApiError:
 
 
 class Gate:
-    """Closed while the server drains: requests that come then are answered 503; those that run are not touched."""
+    """Closed while the server drains: requests that come then are answered 503; those that run are not touched.
 
-    def __init__(self, app: ASGIApp, loop: EngineLoop) -> None:
+    It also turns away at once what would find no place after its prompt was read: a crowd must not keep the event loop
+    busy with prompts of requests that are refused, or health checks would wait behind them.
+    """
+
+    def __init__(self, app: ASGIApp, loop: EngineLoop, metrics: Metrics) -> None:
         self.app, self.loop = app, loop
+        self._metrics = {operation: metrics.of(operation) for operation in set(OPERATIONS.values())}
+        self._entered = 0  # requests that have arrived and have no answer yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, or answer 503."""
-        if scope["type"] == "http" and self.loop.draining and scope["path"] not in (*OPEN, "/metrics"):
+        """Serve, or answer 503 or 429."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif self.loop.draining and scope["path"] not in (*OPEN, "/metrics"):
             await draining().response()(scope, receive, send)
+        elif scope["method"] == "POST" and (operation := OPERATIONS.get(scope["path"].removeprefix("/v1"))):
+            await self._compute(operation, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _compute(self, operation: str, scope: Scope, receive: Receive, send: Send) -> None:
+        waits = arrived = False
+
+        async def coming() -> Message:
+            nonlocal waits, arrived
+            message = await receive()
+            if not arrived and message["type"] == "http.request" and not message.get("more_body"):
+                arrived = True  # not before: a body that never ends must not take a place
+                if self._full:
+                    raise Carried(self._refused(operation))
+                self._entered, waits = self._entered + 1, True
+            return message
+
+        async def answering(message: Message) -> None:
+            leave()
+            await send(message)
+
+        def leave() -> None:
+            nonlocal waits
+            self._entered, waits = self._entered - waits, False
+
+        if self._full:
+            await self._refused(operation).response()(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        try:
+            await self.app(scope, coming, answering)
+        finally:
+            leave()
+
+    @property
+    def _full(self) -> bool:
+        """No place, or as many requests without an answer as could have one, and some more."""
+        places = self.loop.max_in_flight
+        return self.loop.problem is None and (self.loop.in_flight >= places or self._entered >= places + PREPARED)
+
+    def _refused(self, operation: str) -> ApiError:
+        self._metrics[operation].finished(0.0, "queue_full")
+        message = f"The server is busy with {self.loop.in_flight} requests; try again."
+        return ApiError(429, message, code="queue_full", headers={"Retry-After": "1"})

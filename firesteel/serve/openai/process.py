@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 
 import uvicorn
@@ -15,11 +15,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from firesteel.serve.loop import EngineLoop
-from firesteel.serve.openai.connections import Config, Limits, sweep
+from firesteel.serve.openai.connections import Config, Limits, hurry, sweep
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.service import json_response
 
 CUT = 2  # seconds that cut requests have to tell their clients so
+GRACE = 2.0  # seconds after the begin of a drain in which a request that is on its way may still arrive
 KEEP_ALIVE = 8  # seconds; OpenAI's client keeps 5: who closes second loses no request
 
 
@@ -27,11 +28,15 @@ class Server(uvicorn.Server):
     """uvicorn's server with our way to end. The first signal drains, the second ends at once.
 
     `drain`: seconds that running requests may still take. `linger`: seconds that a dead engine's server answers 503.
+    `origins`: of the web pages that may ask (CORS).
     """
 
-    def __init__(self, app: ASGIApp, *, drain: float, linger: float = 0.0, limits: Limits | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, drain: float, linger: float = 0.0, limits: Limits | None = None,
+        origins: Collection[str] = (),
+    ) -> None:  # fmt: skip
         super().__init__(Config(
-            app, limits or Limits(), log_level="warning", access_log=False, server_header=False, ws="none",
+            app, limits or Limits(), origins, log_level="warning", access_log=False, server_header=False, ws="none",
             timeout_graceful_shutdown=CUT, timeout_keep_alive=KEEP_ALIVE, proxy_headers=False,
         ))  # fmt: skip
         self.unfinished = 0  # requests that were cut off
@@ -69,6 +74,8 @@ class Server(uvicorn.Server):
         now = time.monotonic()
         if counter % 5 == 0:
             sweep(self.server_state.connections, now)
+            if self._draining_since is not None and now - self._draining_since > GRACE:
+                hurry(self.server_state.connections)
         if self._draining_since is not None and not self.should_exit:
             late = now - self._draining_since > self._drain
             if late:

@@ -1,8 +1,8 @@
 """The request of the chat API: what is understood, what is accepted without effect, and what is refused by name.
 
-Field names and bounds are OpenAI's (openai-openapi, `CreateChatCompletionRequest`), but for top_k, min_p, repetition_penalty
-and ignore_eos, which are vLLM's. Nothing is ignored in silence: a field that this server does not honour is a 400 that names
-it, unless its value asks for nothing.
+Field names and bounds are OpenAI's (openai-openapi, `CreateChatCompletionRequest`), but for top_k, min_p, repetition_penalty,
+min_tokens and others that are vLLM's, and messages with prefix, which are DeepSeek's. Nothing is ignored in silence: a field
+that this server does not honour is a 400 that names it, unless its value asks for nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from firesteel.serve.openai.fields import Addressed, inconsistent, refuse_unless
+from firesteel.serve.openai.endings import Endable
 from firesteel.serve.openai.fields import Bias as Bias
 from firesteel.serve.openai.fields import Model as Model
 from firesteel.serve.openai.fields import NotSupported as NotSupported
 from firesteel.serve.openai.fields import Stops as Stops
+from firesteel.serve.openai.fields import inconsistent, refuse_unless
 from firesteel.serve.openai.messages import ChatMessage as ChatMessage
+from firesteel.serve.openai.prefill import goes_on
+from firesteel.serve.openai.prompt_logprobs import PromptLogprobs
 from firesteel.serve.openai.tool_fields import Choice, ResponseFormat, Tool, ToolChoice
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -37,7 +40,7 @@ class StreamOptions(Model):
         return bool(self.include_usage and self.continuous_usage_stats)
 
 
-class ChatRequest(Addressed):
+class ChatRequest(Endable):
     """Body of POST /v1/chat/completions."""
 
     messages: list[ChatMessage] = Field(min_length=1)
@@ -57,14 +60,13 @@ class ChatRequest(Addressed):
         le=100,
         description="logits of tokens in prompt or answer: divided by it if positive, else multiplied",
     )
-    ignore_eos: bool | None = Field(None, description="go on behind the tokens that end an answer, up to max_tokens")
     n: int | None = Field(None, ge=1, le=16)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-    stop: Stops = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
+    prompt_logprobs: PromptLogprobs = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     logit_bias: dict[str, Bias] | None = Field(None, max_length=300)
@@ -78,13 +80,17 @@ class ChatRequest(Addressed):
         None,
         description="how long the model may think: none = not at all; minimal, low, medium, high = up to 256, 1024, 4096, "
         "16384 tokens, then its thought is ended; xhigh, max = as long as it likes. A model whose template takes "
-        "reasoning_effort is told instead. Refused by a model that has no tokens for thoughts and no such template",
+        "reasoning_effort is told instead. Refused by a model whose template shows no thoughts",
     )
     chat_template_kwargs: dict[str, bool | int | float | None] | None = Field(
         None, max_length=16,
         description="variables for the model's template, as vLLM, SGLang and llama.cpp take them; enable_thinking: false is "
         "reasoning_effort: none. A variable that the template does not read is refused",
     )  # fmt: skip
+    continue_final_message: bool | None = Field(
+        None, description="the answer goes on with the last message, of the assistant, and holds the new text alone"
+    )
+    add_generation_prompt: bool | None = Field(None, description="false only with continue_final_message: true")
     # accepted; they change nothing about the answer
     user: str | None = None
     safety_identifier: str | None = None
@@ -93,8 +99,6 @@ class ChatRequest(Addressed):
     store: Annotated[None, refuse_unless(False)] = None
     service_tier: Annotated[None, refuse_unless("auto", "default")] = None
     # refused, unless the value asks for nothing
-    add_generation_prompt: Annotated[None, refuse_unless(True)] = None
-    continue_final_message: Annotated[None, refuse_unless(False)] = None
     modalities: Annotated[None, refuse_unless(["text"])] = None
     functions: Annotated[None, refuse_unless([])] = None
     function_call: Annotated[None, refuse_unless("none")] = None
@@ -107,6 +111,13 @@ class ChatRequest(Addressed):
 
     @model_validator(mode="after")
     def _consistent(self) -> ChatRequest:
+        going_on = self.goes_on  # checks itself
+        if self.add_generation_prompt is False and not going_on:
+            raise inconsistent(
+                "add_generation_prompt: false needs continue_final_message: true", "add_generation_prompt"
+            )
+        if self.prompt_logprobs is not None and self.stream:
+            raise inconsistent("prompt_logprobs does not go with stream: true", "prompt_logprobs")
         if self.top_logprobs and not self.logprobs:
             raise inconsistent("top_logprobs needs logprobs: true", "top_logprobs")
         if self.stream_options is not None and not self.stream:
@@ -122,6 +133,11 @@ class ChatRequest(Addressed):
         if unknown:
             raise inconsistent(f"tool_choice names {unknown[0][:64]!r}, which is not among the tools", "tool_choice")
         return self
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the answer goes on with the last message."""
+        return goes_on(self.messages, self.continue_final_message, self.add_generation_prompt)
 
     @property
     def asked_tokens(self) -> int | None:

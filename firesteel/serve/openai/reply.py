@@ -13,6 +13,7 @@ from firesteel.core.calls import CallDelta as CallDelta
 from firesteel.core.calls import CallParser
 from firesteel.core.speech import Manner, Speech
 from firesteel.core.tokenizer import Tokenizer
+from firesteel.serve.openai.endings import Ending
 from firesteel.serve.openai.fields import table_of
 from firesteel.serve.openai.text import EVERY, WINDOW, Guard, GuardedText, StopMatcher
 from firesteel.serve.sequence import Event
@@ -41,30 +42,34 @@ class Form:
     one_call: bool = False  # the reply is over after the first call
     named: bool = False  # the call was asked for by name: OpenAI's finish_reason is then "stop"
     json: bool = False  # the answer is one JSON value, which a guard must see whole
+    said: str = ""  # what the prompt has said already of the text, thought or answer, that the reply goes on with
 
 
 class Reply:
     """One choice of a request, from its first token to its last character."""
 
     def __init__(
-        self, tokenizer: Tokenizer, *, stops: tuple[str, ...] = (), guard: Guard | None = None, logprobs: bool = False,
+        self, tokenizer: Tokenizer, *, ending: Ending | None = None, guard: Guard | None = None, logprobs: bool = False,
         streamed: bool = True, form: Form | None = None,
     ) -> None:  # fmt: skip
-        self._form = form or Form()
+        self._form, self._ending = form or Form(), ending or Ending()
         check, every = guard.check_output if guard else None, EVERY if streamed else WINDOW
         self._tokenizer, self._wants_logprobs, self._check = tokenizer, logprobs, check
-        self._reasoning = GuardedText(check, every)
-        self._answer = GuardedText(check, ALL if self._form.json else every)
-        self._stop = StopMatcher(stops)
-        manner: Manner = tokenizer.manner
+        self._stop = StopMatcher(self._ending.stops, shown=self._ending.shown)
+        manner: Manner = replace(tokenizer.manner, begun=bool(self._form.said))
         if self._form.opened is not None:
             manner = replace(manner, opened=self._form.opened)
+        thought, answered = (self._form.said, "") if manner.opened else ("", self._form.said)
+        self._reasoning = GuardedText(check, every, thought)
+        self._answer = GuardedText(check, ALL if self._form.json else every, answered)
         self._speech = Speech(tokenizer.pieces, manner, self._form.marks)
         self._entries: list[tuple[int, int, dict[str, Any]]] = []  # where a token's text starts and ends in the answer
         self._early: list[dict[str, Any]] = []  # entries of tokens that may yet turn out to open a thought
         self._decoded = 0  # characters of the answer decoded
         self._emitted = 0  # characters of the answer that have left
-        self._raw = ""  # the answer before the guard, where it is JSON
+        self._raw = self._answered = (
+            answered  # the answer before the guard, where it is JSON; what of it the prompt said
+        )
         self._stopped: str | None = None  # category, if the guard stopped a call
         self.tokens = self.reasoning_tokens = 0
         self.finish_reason: str | None = None
@@ -76,7 +81,8 @@ class Reply:
         assert self.finish_reason is None
         self.tokens += 1
         before = self._speech.thinking
-        reasoning, answer = self._speech.push(event.token)
+        dropped = self._ending.drops(event)
+        reasoning, answer = ("", "") if dropped else self._speech.push(event.token)
         thinking = self._speech.thinking
         self.reasoning_tokens += before or thinking
         delta = Delta()
@@ -84,7 +90,7 @@ class Reply:
             delta.reasoning = self._reasoning.push(reasoning, last=not thinking)
             self._early.clear()  # what came before the thought was its tag
         if not thinking:
-            self._speak(event, answer, delta, told=not before)
+            self._speak(event, answer, delta, told=not (before or dropped))
         self._settle(event, delta)
         return delta
 
@@ -103,7 +109,12 @@ class Reply:
         if told and self._wants_logprobs and self._tokenizer.pieces.of(event.token):
             self._early.append(self._entry(event))
         if self._speech.decided:
-            delta.answer = self._let_out(self._stop.push(self._sift(text, delta)))
+            delta.answer = self._let_out(self._stop.push(self._sift(text, delta), armed=self._armed))
+
+    @property
+    def _armed(self) -> bool:
+        """Whether a stop string may end the answer with this token."""
+        return self.tokens > self._ending.min_tokens
 
     def _let_out(self, text: str, *, last: bool = False) -> str:
         """Text of the answer, past the guard."""
@@ -177,11 +188,12 @@ class Reply:
             delta.reasoning += self._reasoning.push(reasoning, last=True)
             return
         if not (self._stop.matched or enough):
-            answer = self._stop.push(self._sift(answer, delta, last=True)) + self._stop.finish()
+            rest = self._sift(answer, delta, last=True)
+            answer = self._stop.push(rest, armed=self._armed) + self._stop.finish()
         else:
             answer = self._stop.finish()
         delta.answer += self._let_out(answer, last=True)
-        if self._answer.altered and _is_json(self._raw) and not _is_json(delta.answer):
+        if self._answer.altered and _is_json(self._raw) and not _is_json(self._answered + delta.answer):
             self._stopped, delta.answer = "privacy", ""  # half a value does harm
 
     def _ready(self) -> list[dict[str, Any]]:

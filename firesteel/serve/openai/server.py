@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from rich.console import Console
 
@@ -36,6 +37,7 @@ from firesteel.serve.openai import (
 )
 from firesteel.serve.openai.access import Access, BodyLimit, Keys
 from firesteel.serve.openai.connections import Limits
+from firesteel.serve.openai.cors import ANY
 from firesteel.serve.openai.faults import install
 from firesteel.serve.openai.listener import is_local, listen, url_of
 from firesteel.serve.openai.metrics import Metrics
@@ -46,6 +48,7 @@ from firesteel.serve.openai.text import Guard
 
 DRAIN = 30.0  # seconds that requests in flight may still take after SIGTERM
 ENDPOINTS = (chat_completions, models, responses_api, completions, embeddings, tokenization)
+READERS = 4  # threads that read prompts; more of them would only take the machine's time from the event loop
 LINGER = 5.0  # seconds that a dead engine's server answers 503 before it exits with an error, to be restarted
 
 
@@ -65,20 +68,21 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loop.start()
+        current_default_thread_limiter().total_tokens = READERS
         yield
         loop.stop()
 
     app = FastAPI(
         title="Firesteel", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.loop = loop
+    app.state.loop, app.state.origins = loop, settings.allow_origins
     install(app)
     for endpoint in (*ENDPOINTS, operation):
         endpoint.add_routes(app, service)
     page.add_routes(app)
     description.install(app, (name, *adapters), keyed=keys is not None)
     app.add_middleware(BodyLimit)
-    app.add_middleware(operation.Gate, loop=loop)
+    app.add_middleware(operation.Gate, loop=loop, metrics=service.metrics)
     opened = frozenset({*operation.OPEN, *page.PATHS, *(("/metrics",) if open_metrics else ())})
     app.add_middleware(Access, keys=keys, open_paths=opened)
     return app
@@ -125,13 +129,11 @@ def serve(
                 return
             server.watch(starting.app.state.loop)
             _announce(console, model_folder, url_of(listener), starting.app, phases)
-            if not keys and not is_local(host):
-                console.print(
-                    "[yellow]anyone who reaches this address may use it[/yellow]: give --keys FILE to ask for keys"
-                )
+            _warn(console, origins, open=not keys and not is_local(host))
 
+        origins = (options.get("settings") or ServeSettings()).allow_origins
         starting = Starting(lambda: load_app(model_folder, keys=keys, phases=phases, **options), ready)
-        server = Server(starting, drain=DRAIN, linger=LINGER)
+        server = Server(starting, drain=DRAIN, linger=LINGER, origins=origins)
         server.run(sockets=[listener])
     _raise_end(starting, server)
 
@@ -164,6 +166,16 @@ def _announce(console: Console, model_folder: Path, url: str, app: FastAPI, phas
     console.print(f"[dim]started: {phases}[/dim]", highlight=False, soft_wrap=True)
 
 
+def _warn(console: Console, origins: tuple[str, ...], *, open: bool) -> None:
+    """Who else may use it."""
+    if open:
+        console.print("[yellow]anyone who reaches this address may use it[/yellow]: give --keys FILE to ask for keys")
+    if ANY in origins:
+        console.print("[yellow]any web page that a browser here shows may use it[/yellow] (allowed origin: *)")
+    elif origins:
+        console.print(f"web pages that may use it: {', '.join(origins)}", highlight=False, soft_wrap=True)
+
+
 @contextlib.contextmanager
 def serving(model_folder: Path, **options: Any) -> Iterator[str]:
     """Serve a model on a free local port while the block runs; yields the base URL (http://127.0.0.1:PORT/v1).
@@ -178,7 +190,7 @@ def serving(model_folder: Path, **options: Any) -> Iterator[str]:
 def running(app: FastAPI, *, drain: float = 5, limits: Limits | None = None) -> Iterator[str]:
     """Run an application in a thread on a free local port; yields the base URL with /v1."""
     with listen("127.0.0.1", 0) as listener:
-        server = Server(app, drain=drain, linger=math.inf, limits=limits)
+        server = Server(app, drain=drain, linger=math.inf, limits=limits, origins=getattr(app.state, "origins", ()))
         server.watch(app.state.loop)
         app.state.server = server
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="firesteel-http", daemon=True)

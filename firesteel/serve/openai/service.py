@@ -14,7 +14,7 @@ from firesteel.core.config import ServeSettings
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.serve.guides.guides import Guides
 from firesteel.serve.loop import EngineLoop
-from firesteel.serve.openai.faults import ApiError, to_json
+from firesteel.serve.openai.faults import SHOWN, ApiError, to_json
 from firesteel.serve.openai.fields import Addressed
 from firesteel.serve.openai.metrics import Metrics
 from firesteel.serve.openai.text import Guard
@@ -46,7 +46,7 @@ class Service:
             return ""
         if model in self.adapters:
             return str(model)
-        raise ApiError(404, f"The model '{model}' does not exist.", param="model", code="model_not_found")
+        raise ApiError(404, f"The model '{str(model)[:SHOWN]}' does not exist.", param="model", code="model_not_found")
 
     @cached_property
     def guides(self) -> Guides:

@@ -11,17 +11,20 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from firesteel.core.call_formats import CallFormat
 from firesteel.core.calls import CallParser, format_of, marks_of
 from firesteel.core.errors import UserError
+from firesteel.core.speech import THINK
 from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.core.tokenizer import Tool as ShownTool
 from firesteel.core.tools import with_keys
 from firesteel.serve.guides.compiler import Busy
 from firesteel.serve.guides.guides import CallMode, Grammar, Guides
 from firesteel.serve.guides.limits import EitherGuide, LimitedGuide, Limits
+from firesteel.serve.guides.tags import TextTags, tags_are_tokens, text_tags
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.protocol import ChatRequest, Effort
 from firesteel.serve.openai.reply import Form
@@ -74,8 +77,11 @@ class Shaper:
     def opened(self, shape: Shape, prompt: list[int]) -> bool | None:
         """Whether the prompt ends inside a thought, where the request's variables may have changed that."""
         start, end = self.tokenizer.think_id, self.tokenizer.end_think_id
-        if not shape.variables or start is None or end is None:
+        if not shape.variables:
             return None
+        if start is None or end is None:
+            pieces = takewhile(bool, (self.tokenizer.pieces.of(id) for id in prompt[:-17:-1]))  # up to a control token
+            return b"".join([*pieces][::-1]).rstrip().endswith(THINK.encode()) if self._text_tags else None
         last = next((id for id in reversed(prompt[-8:]) if id in (start, end)), None)
         return last == start
 
@@ -88,7 +94,8 @@ class Shaper:
         if shape.budget is None and not shape.forbidden:
             return inner
         limits = Limits(
-            tokenizer.vocab_size, tokenizer.think_id, tokenizer.end_think_id, opened, shape.budget, shape.forbidden
+            tokenizer.vocab_size, tokenizer.think_id, tokenizer.end_think_id, opened, shape.budget, shape.forbidden,
+            None if shape.budget is None else self._text_tags,
         )  # fmt: skip
         return LimitedGuide(limits, inner)
 
@@ -118,7 +125,7 @@ class Shaper:
     def _effort(self, request: ChatRequest) -> tuple[dict[str, Any], int | None]:
         """Variables for the template, and the budget of the thought."""
         given = {name: value for name, value in (request.chat_template_kwargs or {}).items() if value is not None}
-        effort, template, tokenizer = request.reasoning_effort, self.tokenizer.template, self.tokenizer
+        effort, template = request.reasoning_effort, self.tokenizer.template
         if template is None:
             return {}, None
         if given:
@@ -129,21 +136,19 @@ class Shaper:
         told = "reasoning_effort" in template.takes
         if told:
             variables["reasoning_effort"] = effort
-        exact = tokenizer.think_id is not None and tokenizer.end_think_id is not None
-        if not exact and not variables:
-            why = "is not supported by this model: its thoughts are no tokens, and its template takes no such variable"
+        if not self._thinks and not variables:
+            why = "is not supported by this model: its template shows no thoughts, and takes no such variable"
             raise ApiError(400, f"'reasoning_effort' {why}.", param="reasoning_effort", code="unsupported_parameter")
-        bounded = exact and (effort == "none" or not told)
+        bounded = self._thinks and (effort == "none" or not told)
         kept = {name: value for name, value in given.items() if name in template.takes}
         return variables | kept, BUDGETS[effort] if bounded else None
 
     def _check_variables(self, given: dict[str, Any], request: ChatRequest) -> Effort | None:
         """The effort that these variables ask for, or that of the request. Raises ApiError for one that nobody reads."""
-        template, tokenizer = self.tokenizer.template, self.tokenizer
-        exact = tokenizer.think_id is not None and tokenizer.end_think_id is not None
+        template = self.tokenizer.template
         for name in given:
             known = template is not None and name in template.takes and name not in _OURS
-            if not known and not (exact and name in _SWITCHES):
+            if not known and not (name in _SWITCHES and self._thinks):
                 param = f"chat_template_kwargs.{name[:64]}"
                 why = "is not supported by this model: its chat template reads no such variable"
                 raise ApiError(400, f"'{param}' {why}.", param=param, code="unsupported_parameter")
@@ -193,6 +198,16 @@ class Shaper:
             )
         except UserError:
             return False
+
+    @property
+    def _thinks(self) -> bool:
+        """Whether a thought of this model can be seen, and ended."""
+        return tags_are_tokens(self.tokenizer.manner) or self._text_tags is not None
+
+    @cached_property
+    def _text_tags(self) -> TextTags | None:
+        """How the model says its tags, if they are text."""
+        return text_tags(self.tokenizer)
 
     @cached_property
     def format(self) -> CallFormat | None:

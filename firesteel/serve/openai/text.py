@@ -36,22 +36,23 @@ class Guard(Protocol):
 
 
 class StopMatcher:
-    """Cuts text before the stop string that is complete first, however the text is split into pieces."""
+    """Cuts text before the stop string that is complete first, or behind it if it is `shown`, however text is split."""
 
-    def __init__(self, stops: tuple[str, ...]) -> None:
+    def __init__(self, stops: tuple[str, ...], *, shown: bool = False) -> None:
         self.stops = stops
         self.matched = False
-        self._held = ""
+        self._held, self._shown = "", shown
 
-    def push(self, text: str) -> str:
-        """Text that can no longer be part of a stop string."""
+    def push(self, text: str, *, armed: bool = True) -> str:
+        """Text that can no longer be part of a stop string. Unless `armed`, none becomes complete with this text."""
         if self.matched:
             return ""
-        buffer = self._held + text
-        ends = [(at + len(s), at) for s in self.stops if (at := buffer.find(s)) >= 0]
+        held, buffer = len(self._held), self._held + text
+        found = [(buffer.find(s, max(0, held - len(s) + 1)), s) for s in self.stops] if armed else []
+        ends = [(at + len(s), at) for at, s in found if at >= 0]
         if ends:
             self.matched, self._held = True, ""
-            return buffer[: min(ends)[1]]
+            return buffer[: min(ends)[0 if self._shown else 1]]
         keep = self._possible(buffer)
         self._held = buffer[len(buffer) - keep :]
         return buffer[: len(buffer) - keep]
@@ -71,13 +72,14 @@ class StopMatcher:
 class GuardedText:
     """Lets text out after a guard has seen it together with what follows; `blocked` is the category once it said no."""
 
-    def __init__(self, check: Callable[[str], Verdict] | None, every: int = EVERY) -> None:
+    def __init__(self, check: Callable[[str], Verdict] | None, every: int = EVERY, before: str = "") -> None:
+        """`before`: what the text goes on from, which the guard sees with it."""
         self._check, self._every = check, every
         self.blocked: str | None = None
         self.refusal = ""  # the guard's own words, if it has any
         self.altered = False  # whether anything was redacted
-        self._window = ""  # raw text: what was released not long ago, and what was not yet
-        self._sent = ""  # how much of the window's clean text has left
+        self._window = before  # raw text: what was released not long ago, and what was not yet
+        self._sent = before  # how much of the window's clean text has left
         self._unseen = 0
 
     def push(self, text: str, *, last: bool = False) -> str:

@@ -19,6 +19,7 @@ from firesteel.serve.openai.fields import Addressed, inconsistent
 from firesteel.serve.openai.inputs import PlainText, check_ids
 from firesteel.serve.openai.messages import ChatMessage, conversation
 from firesteel.serve.openai.names import token_name
+from firesteel.serve.openai.prefill import goes_on
 from firesteel.serve.openai.service import Service, json_response, route
 from firesteel.serve.openai.tool_fields import Tool
 
@@ -37,6 +38,9 @@ class TokenizeRequest(Addressed):
     messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = None
     tools: list[Tool] | None = Field(None, max_length=128, description="with messages")
     add_generation_prompt: bool | None = Field(None, description="with messages; default true")
+    continue_final_message: bool | None = Field(
+        None, description="with messages: up to the end of what the last one says"
+    )
     add_special_tokens: bool | None = Field(None, description="what stands around text; default true with prompt")
     add_special: bool | None = Field(None, description="the same; default false with content")
     return_token_strs: bool | None = Field(None, description="tokens as strings too, in token_strs")
@@ -51,6 +55,7 @@ class TokenizeRequest(Addressed):
             "prompt": len(texts) != 1 and "or content or messages is needed, and only one of them",
             "tools": self.tools and not chat and "needs messages",
             "add_generation_prompt": self.add_generation_prompt is not None and not chat and "needs messages",
+            "continue_final_message": self.continue_final_message and not chat and "needs messages",
             "add_special_tokens": chat and self.special and "does not go with messages: the template writes them",
             "add_special": None not in (self.add_special, self.add_special_tokens)
             and self.add_special != self.add_special_tokens and "and add_special_tokens disagree",
@@ -58,7 +63,15 @@ class TokenizeRequest(Addressed):
         for param, why in wrong.items():
             if why:
                 raise inconsistent(f"{param} {why}", param)
+        _ = self.goes_on  # checks itself
         return self
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the prompt ends inside the last message."""
+        return bool(self.messages) and goes_on(
+            self.messages or [], self.continue_final_message, self.add_generation_prompt
+        )
 
     @property
     def special(self) -> bool:
@@ -117,6 +130,8 @@ def _ids(tokenizer: Tokenizer, body: TokenizeRequest) -> list[int]:
         message = "Invalid 'messages': they hold half a surrogate pair, which is no text."
         raise ApiError(400, message, param="messages", code="invalid_value") from e
     try:
+        if body.goes_on:
+            return tokenizer.prefilled(messages, tools=tools).ids
         if body.add_generation_prompt is False:
             return tokenizer.render(messages, tools=tools).ids
         return tokenizer.prompt(messages, tools=tools)

@@ -6,6 +6,7 @@ import traceback
 from typing import Any
 
 import torch
+import torch._dynamo  # DTensor and optimisers load it at their first use: 2 s, here once, not in every fork
 
 from firesteel.compute.mesh import Mesh, joined, meshed
 from firesteel.core.config import ParallelSettings

@@ -21,7 +21,7 @@ from firesteel.train.losses import NextToken
 from firesteel.train.parallel.context import own_targets
 from firesteel.train.parallel.data import sum_gradients
 from firesteel.train.parallel.place import fill, place
-from firesteel.train.parallel.shard import whole
+from firesteel.train.parallel.shard import local, whole
 
 MLA: dict[str, Any] = {
     "vocab_size": 61, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "q_lora_rank": 12,
@@ -110,11 +110,14 @@ def digest(*tensors: Tensor) -> str:
     return found.hexdigest()
 
 
-def train(name: str, mesh: Mesh, *, steps: int = 3, segments: bool = False, micro: int = 2) -> Trained:
+def train(name: str, mesh: Mesh, *, steps: int = 2, segments: bool = False, micro: int = 2) -> Trained:
     """Some steps of AdamW on this process's rows, in micro-batches of `micro` rows."""
     root = built(name, mesh)
     named = dict(root.model.named_parameters())
-    optimiser = torch.optim.AdamW(named.values(), lr=3e-3)
+    shards = [
+        nn.Parameter(local(p.detach())) for p in named.values()
+    ]  # AdamW goes by elements; DTensor would take as long
+    optimiser = torch.optim.AdamW(shards, lr=3e-3)  # as all the rest to find that out, for every mesh anew
     result = Trained([], [], {}, [])
     share = Share(mesh.index("data"), mesh.count("data"))
     for step in range(steps):
@@ -125,8 +128,9 @@ def train(name: str, mesh: Mesh, *, steps: int = 3, segments: bool = False, micr
             result.loads = [mesh.sum(moe.load.clone(), "tokens") for moe in root.model.moe_layers()]
         result.norms.append(float(clip_gradients(named.values(), BOUND, mesh)))
         result.losses.append(float(mesh.sum(loss, "tokens")))
+        for shard, p in zip(shards, named.values(), strict=True):
+            shard.grad, p.grad = None if p.grad is None else local(p.grad), None
         optimiser.step()
-        optimiser.zero_grad()
     result.weights = digest(*(whole(p) for p in named.values()))
     return result
 

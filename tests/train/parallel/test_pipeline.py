@@ -74,6 +74,7 @@ def test_two_processes_learn_what_one_learns(two: list[Any], name: str) -> None:
     judge(two, list(TWO).index(name), TWO[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOUR)
 def test_four_processes_learn_what_one_learns(four: list[Any], name: str) -> None:
     judge(four, list(FOUR).index(name), FOUR[name])

@@ -77,7 +77,8 @@ def _add_refused(app: FastAPI, responses: Responses) -> None:
         raise ApiError(400, "Only a background response can be cancelled, and this server makes none.")
 
     async def compact() -> Response:
-        raise ApiError(400, "'compact' is not supported by this server.", code="unsupported_endpoint")
+        why = "POST /v1/responses/compact is not supported by this server: it makes no compacted items."
+        raise ApiError(404, f"{why} Leave out old items, or begin a new conversation.", code="unsupported_endpoint")
 
     route(app, "/responses/{response_id}/cancel", cancel, ("POST",))
     route(app, "/responses/compact", compact, ("POST",))

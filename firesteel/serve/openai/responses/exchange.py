@@ -133,7 +133,8 @@ def _facts(request: ResponseRequest) -> dict[str, Any]:
     return {
         "id": new_id("resp"), "object": "response", "created_at": int(time.time()), "completed_at": None,
         "background": False, "error": None, "incomplete_details": None, "instructions": request.instructions,
-        "frequency_penalty": 0.0, "presence_penalty": 0.0,  # Open Responses wants them
+        "frequency_penalty": request.frequency_penalty or 0.0,  # Open Responses wants this one and the next
+        "presence_penalty": request.presence_penalty or 0.0,
         "max_output_tokens": request.max_output_tokens, "max_tool_calls": None, "metadata": request.metadata or {},
         "model": request.model, "parallel_tool_calls": request.parallel_tool_calls is not False,
         "previous_response_id": request.previous_response_id, "prompt_cache_key": request.prompt_cache_key,

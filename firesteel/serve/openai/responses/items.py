@@ -15,6 +15,7 @@ from firesteel.serve.openai.responses.fields import as_parts, by_type
 
 Record = dict[str, Any]  # an item as it is kept and listed
 Status = Literal["in_progress", "completed", "incomplete"]
+Phase = Literal["commentary", "final_answer"]
 PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "function_call_output": "fco"}
 
 
@@ -80,7 +81,7 @@ class MessageItem(Model):
     content: Annotated[list[Annotated[Any, _PARTS]], _STRING_OR_PARTS]
     id: str | None = None
     status: Status | None = None
-    phase: NotSupported = None
+    phase: Phase | None = Field(None, description="kept with the assistant's messages; templates have no place for it")
 
     def record(self) -> Record:
         """As it is kept."""
@@ -90,7 +91,8 @@ class MessageItem(Model):
                 kept.append(output_text(part.text))
             else:
                 kept.append({"type": "input_text", "text": part.text})
-        return _record(self, role=self.role, content=kept)
+        phase = {"phase": self.phase} if self.phase and self.role == "assistant" else {}
+        return _record(self, role=self.role, content=kept, **phase)
 
 
 class ReasoningItem(Model):

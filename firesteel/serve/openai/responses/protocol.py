@@ -134,6 +134,14 @@ class ResponseRequest(Conversation):
     max_output_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
+    top_k: int | None = Field(
+        None, ge=-1, lt=2**31, description="as in chat; OpenAI has this and the next five not here"
+    )
+    min_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, ge=0.01, le=100)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     top_logprobs: int | None = Field(None, ge=0, le=20)
     include: Annotated[list[Literal["message.output_text.logprobs"]] | None, BeforeValidator(_included)] = None
     stream: bool | None = None

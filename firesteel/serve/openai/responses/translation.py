@@ -35,6 +35,10 @@ _NAMES = [  # a field of the chat API, as a pattern, and what a client of the Re
     )
 ]
 
+_ALIKE = (  # fields that both have, of one meaning
+    "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "seed", "stream",
+)  # fmt: skip
+
 
 def chat_request(request: Conversation, records: Iterable[Record]) -> ChatRequest:
     """The chat request that asks the same, about a conversation of kept items. Raises RequestValidationError."""
@@ -45,9 +49,9 @@ def chat_request(request: Conversation, records: Iterable[Record]) -> ChatReques
     }  # fmt: skip
     if isinstance(request, ResponseRequest):
         body |= {
-            "max_completion_tokens": request.max_output_tokens, "temperature": request.temperature,
-            "top_p": request.top_p, "stream": request.stream, "logprobs": request.wants_logprobs,
+            "max_completion_tokens": request.max_output_tokens, "logprobs": request.wants_logprobs,
             "top_logprobs": request.top_logprobs if request.wants_logprobs else None,
+            **{name: getattr(request, name) for name in _ALIKE},
         }  # fmt: skip
     try:
         return ChatRequest.model_validate({key: value for key, value in body.items() if value is not None})

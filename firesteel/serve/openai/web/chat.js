@@ -117,6 +117,7 @@ function finish(view, turn, note, failed) {
     const rest = element("span", { class: "spare" }, ` · ${turn.seconds.toFixed(1)} s`);
     view.foot.append(element("span", { class: "fact" }, `${turn.tokens} ${word("tokens")}`, rest, ` · ${speed} ${word("perSecond")}`));
   }
+  if (turn.tokens && !$("models").hidden) view.foot.append(element("span", { class: "fact" }, turn.model));
   if (turn.answer) view.foot.append(copyButton(turn));
   if (failed) {
     checkHealth(); // the dot must not say "ready" beside an error until its next turn
@@ -195,7 +196,7 @@ async function ask(question) {
 
 async function receive(turn, view, messages, signal) {
   const body = {
-    model: state.model || await loadModel(), messages, stream: true, stream_options: { include_usage: true },
+    model: turn.model = state.model || await loadModel(), messages, stream: true, stream_options: { include_usage: true },
     temperature: Number($("temperature").value),
   };
   const began = performance.now();
@@ -236,18 +237,32 @@ async function* events(stream) {
   }
 }
 
-async function failure(response) {
-  if (response.status === 401) needKey();
+async function failure(response, quiet) {
+  if (response.status === 401 && !quiet) needKey();
+  if (response.status === 404) state.model = ""; // the server was started again, with other models
   const body = await response.json().catch(() => null);
   return new Error(body?.error?.message || `HTTP ${response.status}`);
 }
 
-async function loadModel() {
+async function loadModel(quiet) {
   const response = await fetch("/v1/models", { headers: headers() }).catch(() => { throw new Error(word("offline")); });
-  if (!response.ok) throw await failure(response);
-  state.model = (await response.json()).data[0].id;
-  $("model-name").textContent = state.model;
+  if (!response.ok) throw await failure(response, quiet);
+  showModels((await response.json()).data.map((model) => model.id));
   return state.model;
+}
+
+function showModels(names) {
+  const wanted = state.model || sessionStorage.getItem("model");
+  state.model = names.includes(wanted) ? wanted : names[0];
+  $("models").replaceChildren(...names.map((name) => new Option(name, name, false, name === state.model)));
+  $("models").hidden = names.length < 2;
+  $("model-name").hidden = !$("models").hidden;
+  $("model-name").textContent = state.model;
+}
+
+function choose(name) {
+  state.model = name;
+  sessionStorage.setItem("model", name);
 }
 
 async function checkHealth() {
@@ -322,10 +337,12 @@ $("theme").addEventListener("click", () => { paint(paint() ? "light" : "dark"); 
 $("settings").addEventListener("click", () => { $("key-problem").hidden = true; $("dialog").showModal(); });
 $("dialog").addEventListener("click", (event) => { if (event.target === $("dialog")) $("dialog").close(); });
 $("dialog").addEventListener("close", () => { sessionStorage.setItem("key", $("key").value.trim()); loadModel().catch(() => {}); });
+$("models").addEventListener("change", () => choose($("models").value));
 $("temperature").addEventListener("input", () => { $("heat").textContent = Number($("temperature").value).toFixed(1); });
 
 $("key").value = sessionStorage.getItem("key") || "";
 speak(state.language);
 paint();
 checkHealth();
+loadModel(true).catch(() => {}); // it may want a key: whoever asks will be told
 setInterval(checkHealth, 15000);
