@@ -39,12 +39,14 @@ class Pace:
         self.answers = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
         self._began: tuple[float, float] | None = None
+        self.more: dict[str, float] = {}  # what else the next answer tells
 
     def __call__(self) -> None:
         """Called wherever the loop asks for the rows of a step."""
         if self._began is not None:
             wall, processor = time.perf_counter() - self._began[0], time.process_time() - self._began[1]
             answer = {"seconds": wall, "processor": processor, "losses": self.losses(), "how": self.how}
+            answer |= self.more
             print(json.dumps(answer), file=self.answers, flush=True)
         if not sys.stdin.readline():
             os._exit(0)  # enough has been measured: no loop offers to stop here

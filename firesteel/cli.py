@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from firesteel import __version__
+from firesteel.commands import eval as evaluation
 from firesteel.core.errors import FiresteelError
 from firesteel.serve import options
 from firesteel.tasks import show as tasks_shown
@@ -229,7 +230,8 @@ def run(
 ) -> None:
     """Run a recipe: documents in, a judged model out. Finished stages are skipped; a stopped one goes on.
 
-    Stages: data, tokenizer, tokens, pretrain, [extend], sft, [distil], [preference], grpo, eval, compress, safety, release.
+    Stages: data, tokenizer, tokens, pretrain, [extend], sft, [distil], [preference], grpo, [rejection],
+    [grpo_all], eval, compress, safety, release.
     """
     _before_torch()
     from firesteel.stages import run_recipe
@@ -279,36 +281,7 @@ def export(
     _console(stderr=True).print(f"exported: {out}")
 
 
-@app.command("eval", epilog="Example: firesteel eval runs/quickstart/release --task arithmetic --samples 200 --json")
-def eval_(
-    model: Model,
-    task: Annotated[list[str], typer.Option("--task", metavar="NAME", help="A task; may be given more than once.")],
-    samples: Annotated[int, typer.Option("--samples", metavar="N", min=1, help="Questions a task.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Chooses the questions.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Also keep a report with every case here.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Judge a model on held-out questions: accuracy with n and a 95 % interval."""
-    _before_torch()
-    from firesteel.stages import evaluate_model
-
-    facts = evaluate_model(model, tuple(task), samples, seed, out)
-    if as_json:
-        _print_json(facts)
-    else:
-        _print_accuracy(facts)
-
-
-def _print_accuracy(facts: dict[str, Any]) -> None:
-    from firesteel.core.stats import Estimate
-
-    for name, found in [*facts["tasks"].items(), ("all", facts["all"])]:
-        estimate = Estimate(*(found[key] for key in ("value", "low", "high", "n")))
-        typer.echo(f"{name:<16} {estimate}")
-
-
+app.command("eval", epilog=evaluation.EPILOG)(evaluation.eval_)
 app.command(epilog='Example: firesteel task tables@2/en --count 1 --answer "The answer is 4."')(tasks_shown.task)
 
 

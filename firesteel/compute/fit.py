@@ -21,8 +21,10 @@ from firesteel.core.errors import MachineError, RecipeError
 from firesteel.core.model_settings import VARIANT
 
 Changes = dict[str, Any]  # key of the recipe -> value, as after --set
-ROWS = {"grpo": "prompts"}  # where a stage's rows are not called batch_size
-LENGTHS = {"pretrain": "sequence_length", "extend": "sequence_length", "grpo": "max_new_tokens"}  # else max_tokens
+ROWS = {"grpo": "prompts", "grpo_all": "prompts"}  # where a stage's rows are not called batch_size
+LENGTHS = {  # of its rows, where it is not called max_tokens
+    "pretrain": "sequence_length", "extend": "sequence_length", "grpo": "max_new_tokens", "grpo_all": "max_new_tokens",
+}  # fmt: skip
 SHORTEST = 64  # tokens
 
 

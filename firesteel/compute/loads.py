@@ -44,7 +44,7 @@ def _tokens(recipe: Recipe, need: Need) -> Load:
 def _judging(recipe: Recipe, passes: tuple[bool, ...], models: int) -> Load:
     """Asking all questions once for each of `passes` (whether that model has learnt to stop), and reading held-out text."""
     s, shape = recipe.eval, shape_of(recipe)
-    questions = s.samples * len(s.tasks)
+    questions = s.samples * s.repeats * (len(s.tasks) + len(s.other))
     batches = max(1, round(questions / DECODED_TOGETHER))
     work = learning(without_mtp(shape), 1, 256, 256) * (models * s.perplexity_tokens / 256 / 3)
     python = len(passes) * questions * CALIBRATION["judged_answer"]
@@ -59,7 +59,8 @@ def _judging(recipe: Recipe, passes: tuple[bool, ...], models: int) -> Load:
 
 
 def _eval(recipe: Recipe, need: Need) -> Load:
-    return _judging(recipe, (False, False, True, True, True, True), 3)  # three models, sampled and greedy
+    tuned = len(recipe.model_stages) - 1  # each model sampled and greedy; only those that were tuned know when to stop
+    return _judging(recipe, (False, False, *(True,) * (2 * tuned)), 1 + tuned)
 
 
 def _compress(recipe: Recipe, need: Need) -> Load:

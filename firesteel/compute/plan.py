@@ -122,7 +122,8 @@ def _price_parted(stage: str, load: Load, recipe: Recipe, rates: Rates) -> Estim
     beside = BESIDE[stage](recipe, lesson, Need(0.0))[0] if stage in BESIDE else Work()
     taken = sum(count * one.seconds for count, one in steps) + seconds(beside, rates) / devices
     full = steps[-1][1]
-    peak = full.peak_bytes + (cache_bytes(lesson.shape, round(lesson.rows), 0) / devices if stage == "grpo" else 0.0)
+    sampled = stage.startswith("grpo")
+    peak = full.peak_bytes + (cache_bytes(lesson.shape, round(lesson.rows), 0) / devices if sampled else 0.0)
     tokens = sum(count * one.tokens for count, one in steps)
     asked = Load(Work(), taken / rates.python_seconds, peak, tokens, f"{lesson.steps} steps of {full.seconds:.3f} s")
     found = _price(stage, asked, recipe, rates, devices)

@@ -15,7 +15,7 @@ from firesteel.compute.count import Shape, parameters
 from firesteel.compute.memory import Pass, training_bytes
 from firesteel.compute.sampling import cache_bytes, sampling
 from firesteel.compute.work import FLOAT, Work, learning, updating
-from firesteel.core.config import OptimSettings, ParallelSettings, Recipe
+from firesteel.core.config import GrpoSettings, OptimSettings, ParallelSettings, Recipe, SftSettings
 
 UNKNOWN_TEACHER = 10  # times the student's size, where the teacher's folder is not here to be read
 
@@ -76,7 +76,16 @@ def _documents(recipe: Recipe, shape: Shape, s: Any, length: int) -> Lesson:
 
 def sft(recipe: Recipe) -> Lesson:
     """Conversations, of which the answers are learnt."""
-    s, shape = recipe.sft, shape_of(recipe)
+    return _conversations(recipe, recipe.sft)
+
+
+def rejection(recipe: Recipe) -> Lesson:
+    """The same with conversations that the model wrote."""
+    return _conversations(recipe, recipe.rejection)
+
+
+def _conversations(recipe: Recipe, s: SftSettings) -> Lesson:
+    shape = shape_of(recipe)
     length = min(CALIBRATION["conversation"] * CALIBRATION["padding"], s.max_tokens)
     targets = s.batch_size * length * CALIBRATION["answer"] / CALIBRATION["conversation"]
     own = shape if s.mtp_weight else without_mtp(shape)
@@ -102,7 +111,15 @@ def preference(recipe: Recipe) -> Lesson:
 
 def grpo(recipe: Recipe) -> Lesson:
     """The answers that differ from their group."""
-    s = recipe.grpo
+    return _groups(recipe, recipe.grpo)
+
+
+def grpo_all(recipe: Recipe) -> Lesson:
+    """The same of the second reinforcement learning."""
+    return _groups(recipe, recipe.grpo_all)
+
+
+def _groups(recipe: Recipe, s: GrpoSettings) -> Lesson:
     rows = s.prompts * s.group_size * CALIBRATION["answers_learnt"]
     answer = min(CALIBRATION["answer"], s.max_new_tokens)
     length = (CALIBRATION["prompt"] + answer) * CALIBRATION["padding"]
@@ -112,11 +129,14 @@ def grpo(recipe: Recipe) -> Lesson:
 
 LESSONS: dict[str, Callable[[Recipe], Lesson]] = {
     "pretrain": pretrain, "extend": extend, "sft": sft, "distil": distil, "preference": preference, "grpo": grpo,
+    "rejection": rejection, "grpo_all": grpo_all,
 }  # fmt: skip
 SWITCHES: dict[str, Callable[[Recipe], bool]] = {  # stages that a recipe may leave out
     "extend": lambda recipe: recipe.extend.factor > 1,
     "distil": lambda recipe: bool(recipe.distil.teacher),
     "preference": lambda recipe: bool(recipe.preference.sources),
+    "rejection": lambda recipe: recipe.rejection.steps > 0,
+    "grpo_all": lambda recipe: recipe.grpo_all.steps > 0,
 }
 
 
@@ -171,11 +191,31 @@ def _nothing(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
 
 def _replayed(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
     """Fine-tuning: windows of documents beside each batch."""
-    windows, length = recipe.sft.replay, recipe.pretrain.sequence_length
+    return _beside_documents(recipe, lesson, recipe.sft.replay)
+
+
+def _beside_documents(recipe: Recipe, lesson: Lesson, windows: int) -> Beside:
+    length = recipe.pretrain.sequence_length
     if not windows:
-        return _nothing(recipe, lesson, need)
+        return Work(), 0.0, 0.0, ""
     work = learning(without_mtp(lesson.shape), windows, length, windows * length) * lesson.steps
     return work, 0.0, 0.0, f"; {windows * length} tokens of documents besides"
+
+
+def _written(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
+    """Rejection sampling: the answers, before anything is learnt, and documents beside them then."""
+    s = recipe.rejection
+    beside, _, _, how = _beside_documents(recipe, lesson, s.replay)
+    answers = s.questions * s.samples
+    work, python = _answered(without_mtp(lesson.shape), answers, s.max_new_tokens)
+    return work + beside, 0.0, python + answers * CALIBRATION["judged_answer"], f"; {answers} answers written{how}"
+
+
+def _answered(shape: Shape, answers: int, limit: int) -> tuple[Work, float]:
+    """So many answers, some hundreds at a time: work and plain Python."""
+    work, _, python = sampling(shape, min(answers, 512), limit)
+    rounds = max(1.0, answers / 512)
+    return work * rounds, python * rounds
 
 
 def _taught_by(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
@@ -186,9 +226,8 @@ def _taught_by(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
     times = 1 if known else UNKNOWN_TEACHER
     weights = FLOAT * parameters(teacher).total * times
     if s.kind == "sequences":
-        work, _, python = sampling(teacher, min(s.answers, 512), s.max_tokens)
-        rounds = max(1.0, s.answers / 512)
-        return work * (rounds * times), weights, python * rounds, f"; {s.answers} answers of the teacher"
+        work, python = _answered(teacher, s.answers, s.max_tokens)
+        return work * times, weights, python, f"; {s.answers} answers of the teacher"
     forward = learning(teacher, round(lesson.rows), round(lesson.length), round(lesson.targets)) * (times / 3)
     logits = 3 * FLOAT * student.vocab_size * lesson.targets
     return forward * lesson.steps, weights + logits, 0.0, "; the teacher's forward pass"
@@ -204,7 +243,15 @@ def _referred(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
 
 def _sampled(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
     """Reinforcement learning: sampling and judging, and the model that the penalty is taken against."""
-    s, shape = recipe.grpo, lesson.shape
+    return _group_sampling(recipe.grpo, lesson)
+
+
+def _sampled_again(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
+    return _group_sampling(recipe.grpo_all, lesson)
+
+
+def _group_sampling(s: GrpoSettings, lesson: Lesson) -> Beside:
+    shape = lesson.shape
     rows = s.prompts * s.group_size
     work, _, python = sampling(shape, rows, s.max_new_tokens)
     held = cache_bytes(shape, rows, s.max_new_tokens) + CALIBRATION["sampler"]
@@ -219,6 +266,7 @@ def _sampled(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
 
 BESIDE: dict[str, Callable[[Recipe, Lesson, Need], Beside]] = {
     "sft": _replayed, "distil": _taught_by, "preference": _referred, "grpo": _sampled,
+    "rejection": _written, "grpo_all": _sampled_again,
 }  # fmt: skip
 
 

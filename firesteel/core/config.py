@@ -35,7 +35,7 @@ from firesteel.core.train_settings import SftSettings as SftSettings
 from firesteel.core.train_settings import WatchSettings as WatchSettings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\sA-Z?#@]+")
-_OWN_TASK = re.compile(r"(?P<file>.+\.py):(?P<rest>[^:]+)")  # my_tasks.py:boxes@2 (tasks.own)
+_OWN_TASK = re.compile(r"(?P<file>.+\.(?:py|jsonl))(?P<rest>(?:[:@/+].*)?)")  # my_tasks.py:boxes@2, exam.jsonl
 TASK_LISTS = ("tasks", "other")  # keys of tables that hold names of tasks
 DATA_PATHS = ("sources", "rules_file", "quality_good", "quality_bad", "against", "privacy_key")
 
@@ -61,12 +61,26 @@ class EvalSettings(Table):
     """[eval]: held-out accuracy with intervals."""
 
     tasks: tuple[str, ...] = ("arithmetic", "word-problems")
+    other: tuple[str, ...] = Field(
+        (),
+        description="tasks that are judged beside these and count for no gate, as those that nothing was trained on: "
+        "chain@6-7, arithmetic+unseen, arithmetic/en",
+    )
     samples: int = Field(1000, ge=1, description="questions a task")
+    repeats: int = Field(
+        1, ge=1, le=256, description="answers to each question, sampled; from 2 on also pass@k and the majority's vote"
+    )
     max_new_tokens: int = Field(128, ge=4)
     temperature: float = Field(
         1.0, ge=0, description="as the server samples by default; greedy decoding is judged, too"
     )
     perplexity_tokens: int = Field(20_000, ge=100, description="held-out tokens to judge")
+
+    @model_validator(mode="after")
+    def _varied(self) -> EvalSettings:
+        if self.repeats > 1 and not self.temperature:
+            raise ValueError("repeats needs a temperature above 0: greedy answers to one question are all the same")
+        return self
 
 
 class CompressSettings(Table):
@@ -184,7 +198,7 @@ class Recipe(Table):
         return "extend" if "extend" in self.model_stages else "pretrain"
 
     def task_files(self, *tables: str) -> tuple[str, ...]:
-        """The user's own Python files among the tasks of these tables (tasks.own)."""
+        """The user's own files among the tasks of these tables (tasks.own, tasks.questions)."""
         names = (name for table in tables for key in TASK_LISTS for name in getattr(getattr(self, table), key, ()))
         return tuple(dict.fromkeys(found["file"] for name in names if (found := _OWN_TASK.fullmatch(name))))
 
@@ -308,7 +322,7 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
 
     def task(name: str) -> str:
         own = _OWN_TASK.fullmatch(name)
-        return f"{anchor(own['file'])}:{own['rest']}" if own else name
+        return f"{anchor(own['file'])}{own['rest']}" if own else name
 
     def moved(table: Any, *keys: str) -> Any:
         asks = {key: _each(task, getattr(table, key)) for key in TASK_LISTS if hasattr(table, key)}

@@ -106,7 +106,9 @@ class RejectionSettings(SftSettings):
     """
 
     steps: int = Field(0, ge=0, description="of the fine-tuning; 0 = no such stage")
-    tasks: tuple[str, ...] = Field(("arithmetic", "word-problems"), min_length=1, description="whose questions are asked")
+    tasks: tuple[str, ...] = Field(
+        ("arithmetic", "word-problems"), min_length=1, description="whose questions are asked"
+    )
     questions: int = Field(1024, ge=1, description="questions that are asked, of all tasks together")
     samples: int = Field(4, ge=1, le=1024, description="answers to each question")
     keep: int = Field(1, ge=1, description="right answers that are kept of each question, at most")
@@ -165,7 +167,9 @@ class DistilSettings(OptimSettings):
     )
     reverse: bool = Field(False, description="logits: KL(student || teacher), which avoids what the teacher avoids")
     answers: int = Field(512, ge=1, description="sequences: answers that the teacher writes, to all questions together")
-    samples: int = Field(1, ge=1, le=1024, description="sequences: answers to each question; alike ones are learnt once")
+    samples: int = Field(
+        1, ge=1, le=1024, description="sequences: answers to each question; alike ones are learnt once"
+    )
     keep_wrong: bool = Field(False, description="sequences: also learn answers that the task's verifier rejects")
 
 
@@ -186,7 +190,7 @@ class GrpoSettings(OptimSettings):
     weight_decay: float = Field(0.0, ge=0)
     advantage: Literal["mean", "deviation"] = Field(
         "mean",
-        description="reward less its group's mean (Dr. GRPO §3.1; V3.2 §3.1), or that over the group's deviation "
+        description="reward less its group's mean (Dr. GRPO §3; V3.2 §3.1), or that over the group's deviation "
         "(DeepSeekMath §4.1.2)",
     )
     credit: Literal["step", "answer"] = Field(
@@ -197,7 +201,7 @@ class GrpoSettings(OptimSettings):
     loss_mean: Literal["token", "answer", "constant"] = Field(
         "token",
         description="loss is a mean over all tokens (DAPO eq. 8), over each answer's and then answers (DeepSeekMath eq. 3), or "
-        "over max_new_tokens an answer (Dr. GRPO §3.1)",
+        "over max_new_tokens an answer (Dr. GRPO §3)",
     )
     ratio: Literal["token", "answer"] = Field(
         "token",
@@ -267,6 +271,12 @@ class GrpoSettings(OptimSettings):
         0.05, gt=0, description="stop when sampler and trainer disagree by more, mean nats a token"
     )
     samples_shown: int = Field(4, ge=0, le=64, description="answers of every tenth step that the report shows as text")
+    keep_rollouts: int = Field(
+        1000,
+        ge=0,
+        description="newest steps whose answers stay beside the model, in rollouts-grpo, with log-probabilities and rewards; "
+        "0 = none",
+    )
     checkpoint_every: int = Field(5, ge=1)
 
     @model_validator(mode="after")
@@ -280,9 +290,8 @@ class GrpoSettings(OptimSettings):
         return self
 
 
-
 class GrpoAllSettings(GrpoSettings):
-    """[grpo_all]: reinforcement learning for all scenarios, after [rejection]: [grpo] with R1's second-stage values (R1 §2.3.4)."""
+    """[grpo_all]: reinforcement learning for all scenarios, after [rejection] (R1 §2.3.4): [grpo] with other defaults."""
 
     steps: int = Field(0, ge=0, description="0 = no such stage")
     tasks: tuple[str, ...] = ("arithmetic", "word-problems", "format")

@@ -1,11 +1,12 @@
 """DeepSeekMoE with loss-free balancing (DeepSeek-V3 report §2.1.2, eq. 12-20).
 
-B batch, T tokens, N = B*T, D hidden, E routed experts, K experts a token, I expert width, G groups
+B batch, T tokens, N = B*T, D hidden, E routed experts, K experts a token, I expert width, G groups, L layers with experts
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +17,18 @@ from firesteel.kernels.exact import linear_exact
 from firesteel.kernels.table import kernel
 from firesteel.model.config import ModelConfig
 from firesteel.model.layers import SwiGLU
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What is known of the tokens' way through the experts before they go: routing replay (DeepSeek-V3.2 §3.1), and padding."""
+
+    experts: Tensor | None = None  # [B, T, L, K] integers: chosen already, layer by layer; -1: the router chooses
+    real: Tensor | None = None  # [B, T] bool: tokens that count in the experts' load; the others are padding
+
+    def layer(self, number: int) -> Routing:
+        """That of one of the L layers: experts [B, T, K]."""
+        return self if self.experts is None else Routing(self.experts[:, :, number], self.real)
 
 
 class Router(nn.Module):
@@ -32,8 +45,11 @@ class Router(nn.Module):
         bias = torch.zeros(config.n_routed_experts) if config.topk_method == "noaux_tc" else None
         self.register_buffer("e_score_correction_bias", bias)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x [N, D] -> gates [N, K], chosen experts [N, K], affinities [N, E]."""
+    def forward(self, x: Tensor, chosen: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """x [N, D] -> gates [N, K], chosen experts [N, K], affinities [N, E].
+
+        `chosen` [N, K]: experts to take in place of the best ones, with the gates that they have now; -1: choose.
+        """
         c = self.config
         product = linear_exact if self.exact else F.linear
         logits = product(x.float(), self.weight.float())
@@ -44,6 +60,8 @@ class Router(nn.Module):
         if c.n_group > 1 and c.topk_method != "greedy":
             choice = self._within_groups(choice)
         experts = choice.topk(c.num_experts_per_tok, dim=-1, sorted=False).indices
+        if chosen is not None:
+            experts = torch.where(chosen >= 0, chosen.to(experts.dtype), experts)
         gates = scores.gather(1, experts)
         if c.norm_topk_prob:
             gates = gates / (gates.sum(dim=-1, keepdim=True) + 1e-20)
@@ -132,19 +150,24 @@ class MoE(nn.Module):
         self.register_buffer("load", torch.zeros(c.n_routed_experts), persistent=False)
         self.balance_weight = 0.0  # of the balance loss in training: alpha over the rows of the whole step
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, T, D] -> [B, T, D]."""
+    def forward(self, x: Tensor, routing: Routing | None = None) -> Tensor:
+        """x [B, T, D] -> [B, T, D]. `routing`: this layer's, where the choice is made already or rows are padded."""
         flat = x.reshape(-1, x.shape[-1])
-        gates, experts, scores = self.gate(flat)
+        chosen = None if routing is None or routing.experts is None else routing.experts.flatten(0, 1)
+        gates, experts, scores = self.gate(flat, chosen)
         counts = torch.bincount(experts.view(-1), minlength=self.config.n_routed_experts)
         routed = (self.spread or self.routed)(flat, gates, experts, counts).view_as(x)
         if self.training and torch.is_grad_enabled():
-            self.load += counts
+            self.load += counts if routing is None else self._real(experts, routing.real, counts)
             if self.balance_weight:
                 rows = x.shape[:2]
                 loss = sequence_balance(scores.unflatten(0, rows), experts.unflatten(0, rows), self.whole)
                 routed = _Attach.apply(routed, self.balance_weight * loss)
         return routed if self.shared_experts is None else routed + self.shared_experts(x)
+
+    def _real(self, experts: Tensor, real: Tensor | None, counts: Tensor) -> Tensor:
+        """The counts [E] without those of padding."""
+        return counts if real is None else torch.bincount(experts[real.flatten()].view(-1), minlength=len(counts))
 
     def routed(
         self, x: Tensor, gates: Tensor, experts: Tensor, counts: Tensor,

@@ -20,7 +20,7 @@ from firesteel.model.cache import CacheView
 from firesteel.model.config import ModelConfig
 from firesteel.model.initial import initial_weight
 from firesteel.model.layers import Embedding, Linear, RMSNorm
-from firesteel.model.moe import MoE
+from firesteel.model.moe import MoE, Routing
 from firesteel.model.mtp import MTP
 from firesteel.model.rope import Rope
 
@@ -78,17 +78,21 @@ class Transformer(nn.Module):
         """What the weights are stored in; routers may be wider."""
         return next(p.dtype for name, p in self.named_parameters() if not name.endswith("gate.weight"))
 
-    def forward(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, segments: Tensor | None = None, routing: Routing | None = None) -> Tensor:
         """tokens [B, T] -> normed final states [B, T, D]; each token sees itself and earlier ones.
 
         `segments` [B, T] (integers): a token sees only tokens of its own segment. That keeps packed documents apart, and
         padding on either side out: give it a segment of its own. Padding on the right needs nothing. Rotary attention
         depends on distances alone, so positions run through from 0. Raises UserError past max_position_embeddings.
+
+        `routing`: experts that are chosen already, for the layers that have some, and which tokens are padding; for a whole
+        model in which each process sees whole sequences.
         """
         table, mask = self._places(tokens, segments)
         x = self._embedded(own(tokens, mask)) if self.first else own(tokens, mask)
+        known = self._known(routing)
         for block in self.layers:
-            x = block(x, table, mask)
+            x = block(x, table, mask, routing=known.get(block.layer))
         return gathered(x if self.norm is None else self.norm(x), mask)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -172,6 +176,18 @@ class Transformer(nn.Module):
             return table, None
         together = segments[:, :, None] == segments[:, None, :]
         return table, (together & (position[:, None] >= position)).unsqueeze(1)
+
+    def _known(self, routing: Routing | None) -> dict[int, Routing]:
+        """Each layer's part of a routing, by its number."""
+        if routing is None:
+            return {}
+        assert self.first and self.last and self.context is None, (
+            "a routing goes with whole sequences and a whole model"
+        )
+        numbers = [block.layer for block in self.layers if isinstance(block.mlp, MoE)]
+        found = None if routing.experts is None else routing.experts.shape[2]
+        assert found in (None, len(numbers)), f"experts of {found} layers for a model with {len(numbers)}"
+        return {number: routing.layer(i) for i, number in enumerate(numbers)}
 
     def moe_layers(self) -> list[MoE]:
         """Every mixture-of-experts layer, the MTP modules' included."""

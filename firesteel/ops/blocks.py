@@ -73,7 +73,27 @@ class Listing:
     kind: str = field(default="listing", init=False)
 
 
-Block = Table | Figure | Facts | Note | Listing
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered: whether it is right, what was said of it, facts, and its parts under their names."""
+
+    good: bool
+    verdict: str
+    facts: str
+    parts: Sequence[tuple[Words, str]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Some answers under a title that opens them; `open`: they are open from the start."""
+
+    title: Words
+    items: Sequence[Answer]
+    open: bool = False
+    kind: str = field(default="answers", init=False)
+
+
+Block = Table | Figure | Facts | Note | Listing | Answers
 NOT_RUN = Note(Words("This stage was not run.", "该阶段未运行。"))
 
 
@@ -88,8 +108,9 @@ class Section:
 
 STAGE_NAMES = {
     "data": "理数据", "tokenizer": "分词器", "tokens": "打包", "pretrain": "预训练", "extend": "长上下文",
-    "sft": "监督微调", "distil": "蒸馏", "preference": "偏好学习", "grpo": "强化学习", "eval": "评测",
-    "compress": "压缩", "safety": "安全", "release": "发布",
+    "sft": "监督微调", "distil": "蒸馏", "preference": "偏好学习", "grpo": "强化学习",
+    "rejection": "拒绝采样", "grpo_all": "全场景强化学习", "eval": "评测", "compress": "压缩",
+    "safety": "安全", "release": "发布",
 }  # fmt: skip
 
 

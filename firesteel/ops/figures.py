@@ -14,9 +14,12 @@ from firesteel.ops import units
 from firesteel.ops.curve_figure import plot, step_axis
 from firesteel.ops.curves import POINTS, curve
 from firesteel.ops.run_folder import QUANTITIES, Record
-from firesteel.ops.svg import BAD, BEFORE, INK, MUTED, SFT, SPARK, draw
+from firesteel.ops.svg import BAD, BEFORE, GOOD, INK, SFT, SPARK, draw
 
-MODELS = {"pretrain": ("pretrained", BEFORE), "sft": ("fine-tuned", SFT), "grpo": ("reinforced", SPARK)}
+MODELS = {  # stage -> what its model is called, and its colour; the last three are steps of R1's pipeline or beside it
+    "pretrain": ("pretrained", BEFORE), "sft": ("fine-tuned", SFT), "distil": ("distilled", GOOD), "grpo": ("reinforced", SPARK),
+    "rejection": ("fine-tuned on its best", INK), "grpo_all": ("reinforced for all", BAD),
+}  # fmt: skip
 SCALES = {  # quantity of the ledger -> title, factor to its unit
     "seconds": ("time, s", 1.0), "peak_bytes": ("peak memory, MiB", 2.0**-20), "kwh": ("energy, Wh", 1e3),
     "co2e_g": ("carbon, g CO2e", 1.0), "cost": ("cost", 1.0),
@@ -35,7 +38,7 @@ def accuracy(report: Record) -> str:
         for panel, language in zip(panels, ["", *languages], strict=True):
             for i, name in enumerate(models):
                 estimates = [_estimate(models[name], row, language) for row in rows]
-                _whiskers(panel, estimates, (i - (len(models) - 1) / 2) * 0.22, *MODELS[name])
+                _whiskers(panel, estimates, (i - (len(models) - 1) / 2) * min(0.22, 0.8 / len(models)), *MODELS[name])
             panel.set_title({"": "all questions", "zh": "Chinese", "en": "English"}.get(language, language))
             panel.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)), yticklabels=rows)
             panel.set_xticks([0, 0.25, 0.5, 0.75, 1])
@@ -96,36 +99,6 @@ def losses(metrics: Mapping[str, Sequence[Record]]) -> str:
             panel.set_axis_off()
 
     return draw("loss", 8.6, 2.5 * rows, paint)
-
-
-def reinforcement(records: Sequence[Record], max_gap: float | None) -> str:
-    """Reward and accuracy, length, entropy and KL, and the gap between sampler and trainer, over the steps."""
-    panels: list[tuple[str, list[tuple[str, str, str]]]] = [
-        ("reward and share correct", [("reward", SPARK, "reward"), ("accuracy", SFT, "correct")]),
-        ("length of an answer, tokens", [("length", SPARK, "")]),
-        ("entropy, nats a token", [("entropy", SPARK, "entropy"), ("kl", SFT, "KL to the start")]),
-        ("sampler against trainer, nats a token", [("logprob_gap", SPARK, "gap")]),
-    ]
-
-    def paint(figure: Figure) -> None:
-        for panel, (title, lines) in zip(figure.subplots(2, 2).flat, panels, strict=True):
-            for key, colour, label in lines:
-                plot(panel, curve(records, key), colour, label)
-            panel.set_title(title)
-            step_axis(panel)
-            if not panel.lines:
-                panel.set(xticks=[], yticks=[])
-                panel.text(0.5, 0.5, "not recorded", ha="center", va="center", color=MUTED, transform=panel.transAxes)
-            elif "sampler" in title and max_gap:
-                panel.set_yscale("log")
-                panel.minorticks_off()
-                panel.axhline(max_gap, color=BAD, lw=1, ls=(0, (4, 3)), label="stops above")
-            else:
-                panel.set_ylim(bottom=0)
-            if len(panel.get_legend_handles_labels()[1]) > 1:
-                panel.legend(loc="best")
-
-    return draw("rl", 8.6, 4.2, paint)
 
 
 def experts(metrics: Mapping[str, Sequence[Record]]) -> str:

@@ -14,7 +14,7 @@ __all__ = ["Gate", "accuracy", "check_release", "judged", "require"]
 Report = Mapping[str, Any]
 Reports = Mapping[str, Report | None]
 
-NEWEST_FIRST = ("grpo", "preference", "distil", "sft", "extend", "pretrain")
+NEWEST_FIRST = ("grpo_all", "rejection", "grpo", "preference", "distil", "sft", "extend", "pretrain")
 
 
 def check_release(reports: Reports, recipe: Recipe) -> list[Gate]:

@@ -15,7 +15,7 @@ from firesteel.ops import units
 from firesteel.ops.blocks import STAGE_NAMES
 from firesteel.ops.gate import accuracy
 from firesteel.ops.page_record import SHOWN
-from firesteel.ops.run_folder import QUANTITIES, STAGES, RunFolder
+from firesteel.ops.run_folder import QUANTITIES, STAGES, TRAINED, RunFolder
 
 TEMPLATES = Path(__file__).with_name("templates")
 HUB_LICENCES = (  # identifiers that the hub knows; any other is named beside "other"
@@ -42,7 +42,7 @@ def model_card(
     return environment.get_template("model_card.md.jinja").render(
         name=recipe["name"], version=__version__, licence=recipe["release"]["licence"], hub_licence=hub_licence,
         config=config, weights=units.size(weights_bytes), int8=int8, accuracy=accuracy(reports, int8=int8),
-        trained=[stage for stage in ("pretrain", "sft", "grpo") if stage in run.metrics], recipe=recipe,
+        trained=[stage for stage in TRAINED if stage in run.metrics], recipe=recipe,
         data=run.stats("data"), evaluation=evaluation, tasks=_tasks(evaluation), compress=compressed,
         safety=reports.get("safety", {}), interval=units.interval, number=units.number, size=units.size,
         spent=_spent(run), methods=_methods(run), stages=STAGE_NAMES,

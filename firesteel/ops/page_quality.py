@@ -122,19 +122,6 @@ def _learned(run: RunFolder, stage: str) -> Row:
     ]  # fmt: skip
 
 
-def reinforcement(run: RunFolder) -> Section:
-    """Reward, length, entropy, and the gap between sampler and trainer."""
-    title, records = Words("Reinforcement learning", "强化学习"), run.metrics.get("grpo", [])
-    if not records:
-        return Section("rl", title, [NOT_RUN])
-    bound = (run.recipe.get("grpo") or {}).get("max_logprob_gap")
-    caption = Words(
-        "Answers sampled while learning, judged by the verifier. The gap tells how far sampler and trainer are apart.",
-        "训练中采样的答案，由校验器评判。偏差表示采样与训练相差多远。",
-    )
-    return Section("rl", title, [Figure(figures.reinforcement(records, bound), caption)])
-
-
 def experts(run: RunFolder) -> Section:
     """How evenly the experts are used."""
     title = Words("Expert load", "专家负载")

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from firesteel import __version__
 from firesteel.core.artefact import write_text
 from firesteel.core.page import style
-from firesteel.ops import page_quality, page_record, units
+from firesteel.ops import page_quality, page_record, page_reinforcement, units
 from firesteel.ops.blocks import Words
 from firesteel.ops.gate import NEWEST_FIRST, judged
 from firesteel.ops.run_folder import QUANTITIES, RunFolder, read_run
@@ -18,7 +18,7 @@ from firesteel.ops.run_folder import QUANTITIES, RunFolder, read_run
 TEMPLATES = Path(__file__).with_name("templates")
 NO_MODEL = Words("This run has not trained a model yet.", "该运行尚未训练出模型。")
 SECTIONS = (
-    page_quality.gates, page_quality.accuracy, page_quality.training, page_quality.reinforcement, page_quality.experts,
+    page_quality.gates, page_quality.accuracy, page_quality.training, page_reinforcement.reinforcement, page_quality.experts,
     page_record.costs, page_record.data, page_quality.compression, page_quality.safety, page_record.machine,
     page_record.lineage, page_record.recipe,
 )  # fmt: skip
@@ -88,7 +88,8 @@ def summary(run: RunFolder) -> Words:
 def tiles(run: RunFolder) -> list[tuple[Words, str, str]]:
     """What the reader wants first: name, value, and what stands behind it."""
     report, (_, model) = run.reports.get("eval", {}), newest(run)
-    gain, small = report.get("gains", {}).get("grpo-over-sft"), run.reports.get("compress", {}).get("after", {})
+    gain = next((found for name, found in report.get("gains", {}).items() if name.startswith("grpo-over-")), None)
+    small = run.reports.get("compress", {}).get("after", {})
     accuracy, last = model.get("all") or {}, model.get("perplexity") or {}
     seconds, peak, kwh, grams, cost = (run.total("actual", quantity) for quantity in QUANTITIES)
     rows = [

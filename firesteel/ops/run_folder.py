@@ -11,10 +11,15 @@ from typing import Any
 
 from firesteel.core import artefact
 from firesteel.core.artefact import MANIFEST, Manifest
-from firesteel.core.errors import ArtefactError
+from firesteel.core.config import parse_recipe
+from firesteel.core.errors import ArtefactError, RecipeError
 from firesteel.core.log import read_lines, read_metrics
 
-STAGES = ("data", "tokenizer", "tokens", "pretrain", "sft", "grpo", "eval", "compress", "safety", "release")
+STAGES = (
+    "data", "tokenizer", "tokens", "pretrain", "extend", "sft", "distil", "preference", "grpo", "rejection", "grpo_all", "eval",
+    "compress", "safety", "release",
+)  # fmt: skip
+TRAINED = STAGES[STAGES.index("pretrain") : STAGES.index("eval")]
 REPORTS = ("eval", "compress", "safety")
 QUANTITIES = ("seconds", "peak_bytes", "kwh", "co2e_g", "cost")
 
@@ -42,6 +47,15 @@ class RunFolder:
     def stats(self, stage: str) -> dict[str, Any]:
         """The statistics in a stage's manifest; {} if it was not run."""
         return self.manifests[stage].stats if stage in self.manifests else {}
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The stages that its recipe has, in order; every recipe's, if this version cannot read it."""
+        try:
+            made = parse_recipe(self.recipe).model_stages
+        except RecipeError:
+            made = ("pretrain", "sft", "grpo")
+        return tuple(name for name in STAGES if name in made or name not in TRAINED)
 
     def total(self, which: str, quantity: str) -> float | None:
         """Sum of a quantity of `estimate` or `actual` over the stages (of peak memory the largest); None if unknown."""

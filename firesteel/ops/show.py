@@ -12,7 +12,7 @@ from firesteel.core.artefact import MANIFEST, Manifest
 from firesteel.core.errors import ArtefactError
 from firesteel.ops import show_curves, tree, units
 from firesteel.ops.gate import judged
-from firesteel.ops.run_folder import QUANTITIES, STAGES, RunFolder, read_json, read_run
+from firesteel.ops.run_folder import QUANTITIES, RunFolder, read_json, read_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +86,7 @@ def _run(path: Path) -> dict[str, Any]:
     }
     return {
         "path": str(path), "kind": "run", "name": run.name, "stages": stages,
-        "missing": [name for name in STAGES if name not in stages],
+        "missing": [name for name in run.expected if name not in stages],
         "last_step": {stage: records[-1]["step"] for stage, records in run.metrics.items()},
         "alarms": [dict(record) for records in run.alarms.values() for record in records],
         "spent": _totals(run, "actual"), "estimated": _totals(run, "estimate"), "currency": run.currency,

@@ -13,6 +13,7 @@ import numpy as np
 
 from firesteel.core.errors import SourceError
 from firesteel.core.shards import Entry, TokenShards, write_shards
+from firesteel.core.thoughts import spoken
 from firesteel.core.tokenizer import Rendered, Tokenizer
 from firesteel.data.instructions import Conversation, Pair, read_instructions
 
@@ -38,7 +39,11 @@ def check_conversations(files: Sequence[str], tokenizer: Tokenizer, max_tokens: 
     """Read everything and render until something fits, so that a mistake is found early. Raises UserError."""
     fits = not files
     for conversation in read_conversations(files) if files else ():
-        fits = fits or len(tokenizer.render(conversation.messages, tools=conversation.tools).ids) <= max_tokens
+        fits = (
+            fits
+            or len(tokenizer.render(spoken(tokenizer, conversation.messages), tools=conversation.tools).ids)
+            <= max_tokens
+        )
     if not fits:
         raise _all_too_long(max_tokens)
 
@@ -46,7 +51,7 @@ def check_conversations(files: Sequence[str], tokenizer: Tokenizer, max_tokens: 
 def pack_conversations(files: Sequence[str], tokenizer: Tokenizer, folder: Path) -> PackedConversations:
     """Write the files' conversations into `folder` as token shards with loss masks; one that is there is whole, and kept."""
     if not (folder / "index.json").is_file():
-        rendered = (tokenizer.render(c.messages, tools=c.tools) for c in read_conversations(files))
+        rendered = (tokenizer.render(spoken(tokenizer, c.messages), tools=c.tools) for c in read_conversations(files))
         entries = (Entry(r.ids, r.mask) for r in rendered)
         write_shards(folder, entries, vocab_size=tokenizer.vocab_size, shard_tokens=SHARD_TOKENS, masks=True)
     return PackedConversations(folder)

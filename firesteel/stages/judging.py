@@ -10,7 +10,7 @@ from firesteel.compress.quantise import save_int8
 from firesteel.core import artefact
 from firesteel.core.config import EvalSettings
 from firesteel.core.shards import TokenShards
-from firesteel.core.stats import Estimate, paired_difference
+from firesteel.core.stats import Estimate
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.core.tokenizer_files import copy_tokenizer
 from firesteel.model.perplexity import perplexity
@@ -21,70 +21,115 @@ from firesteel.ops.release import write_release
 from firesteel.safety.guard import Guard
 from firesteel.safety.report import assess
 from firesteel.serve.engine import Engine
+from firesteel.serve.memory import bytes_per_token
 from firesteel.stages.stage import Job
+from firesteel.tasks.compare import compare
 from firesteel.tasks.evaluate import evaluate
+from firesteel.tasks.table import get_task
 
-Cases = list[dict[str, Any]]  # one a question: question, reply, correct, ...
+Cases = list[dict[str, Any]]  # one an answer: question, reply, correct, ...
 SEQUENCES = 512  # answers decoded together
+PROMPT = 128  # tokens that a prompt is taken to have
+CACHE = 2 << 30  # bytes of cache that are enough: with large models fewer answers are decoded together
+
+
+def engine_for(model: Transformer, tokenizer: Tokenizer, max_new_tokens: int) -> Engine:
+    """An engine that judges: as many answers together as are quick, within a bound of memory."""
+    each = bytes_per_token(model.config, model.dtype)
+    most = max(CACHE // each, min(model.config.max_position_embeddings, 4 * max_new_tokens))
+    return Engine(
+        model, tokenizer, max_sequences=SEQUENCES, cache_tokens=min(SEQUENCES * (max_new_tokens + PROMPT), most)
+    )
 
 
 def judge_model(
-    model: Transformer, tokenizer: Tokenizer, settings: EvalSettings, *, seed: int, temperature: float
-) -> dict[str, Any]:
-    """Accuracy on the tasks' test questions (see tasks.evaluate), at one temperature; 0 is greedy."""
-    engine = Engine(
-        model, tokenizer, max_sequences=SEQUENCES, cache_tokens=SEQUENCES * (settings.max_new_tokens + 128),
-    )  # fmt: skip
+    model: Transformer, tokenizer: Tokenizer, settings: EvalSettings, *, seed: int, temperature: float,
+    tasks: tuple[str, ...] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Accuracy on test questions of `tasks`, or those of the settings (see tasks.evaluate), at one temperature; 0 is greedy."""
     return evaluate(
-        engine, tokenizer, settings.tasks, samples=settings.samples, seed=seed,
-        max_new_tokens=settings.max_new_tokens, temperature=temperature,
+        engine_for(model, tokenizer, settings.max_new_tokens), tokenizer, tasks or settings.tasks, seed=seed,
+        samples=settings.samples, max_new_tokens=settings.max_new_tokens, temperature=temperature,
+        repeats=settings.repeats if temperature else 1,
     )  # fmt: skip
 
 
 def evaluation(job: Job) -> None:
     """Every model of the run on the same held-out questions and text, and the gains between them in pairs.
 
-    Judged as the server samples (`eval.temperature`) and, beside it, greedily.
+    Judged as the server samples (`eval.temperature`) and, beside it, greedily; on tasks of `eval.other` as the server samples.
     """
-    settings = job.recipe.eval
+    settings, seed = job.recipe.eval, job.recipe.seed
+    for task in (*settings.tasks, *settings.other):
+        get_task(task)  # a misspelt one is said before any model is judged
     shards = TokenShards(job.input("tokens") / "heldout")
     models: dict[str, Any] = {}
     cases: dict[str, Cases] = {}
+    others: dict[str, Cases] = {}
     stages = job.recipe.model_stages
     for stage in stages:
         folder = job.input(stage)
         model, tokenizer = load_model(folder, device=job.run.device), Tokenizer.load(folder)
-        result = judge_model(model, tokenizer, settings, seed=job.recipe.seed, temperature=settings.temperature)
-        greedy = judge_model(model, tokenizer, settings, seed=job.recipe.seed, temperature=0.0)
+        result = judge_model(model, tokenizer, settings, seed=seed, temperature=settings.temperature)
+        greedy = judge_model(model, tokenizer, settings, seed=seed, temperature=0.0)
         cases[stage], cases[f"{stage}-greedy"] = result.pop("cases"), greedy.pop("cases")
+        if settings.other:
+            further = judge_model(
+                model, tokenizer, settings, seed=seed, temperature=settings.temperature, tasks=settings.other
+            )
+            others[stage], result["other"] = further.pop("cases"), further
         text = perplexity(model, shards, tokens=settings.perplexity_tokens)
         models[stage] = {"id": artefact.read(folder, "model").id, "perplexity": text, "greedy": greedy} | result
-        accuracy, other = Estimate(**result["all"]), Estimate(**greedy["all"])
+        accuracy, other = Estimate(**estimate(result["all"])), Estimate(**estimate(greedy["all"]))
         job.run.log.say(f"  {stage}: accuracy {accuracy}, greedy {other.value:.1%}, perplexity {text['value']:.1f}")
     gains = {
         f"{after}-over-{before}{way}": gain(cases[before + way], cases[after + way])
         for way in ("", "-greedy")
         for before, after in zip(stages, stages[1:], strict=False)
     }
-    for name, own in cases.items():
-        write_cases(job.draft.path / f"cases-{name}.jsonl", own)
-    report = {
-        "models": models, "gains": {k: g.as_dict() for k, g in gains.items()},
-        "decoding": {"temperature": settings.temperature, "max_new_tokens": settings.max_new_tokens, "seed": job.recipe.seed},
-        "command": f"firesteel run RECIPE --only eval  # {job.recipe.name}",
-    }  # fmt: skip
-    write_json(job.draft.path / "report.json", report)
-    job.draft.stats |= {"questions": len(cases[stages[-1]])}
+    _write_evaluation(job, models, gains, cases, others)
     if "grpo" in stages:
         by = f"grpo-over-{job.recipe.before('grpo')}"
         job.draft.stats |= {"gain": gains[by].as_dict()}
         job.run.log.say(f"  gain by reinforcement learning: {gains[by]}; greedy {gains[f'{by}-greedy']}")
 
 
+def _write_evaluation(
+    job: Job, models: dict[str, Any], gains: dict[str, Estimate], cases: dict[str, Cases], others: dict[str, Cases]
+) -> None:
+    """The report, and every case of it. `other_gains` are those on tasks of `eval.other`, by task."""
+    settings, stages = job.recipe.eval, job.recipe.model_stages
+    for name, own in cases.items():
+        write_cases(job.draft.path / f"cases-{name}.jsonl", own)
+    for name, own in others.items():
+        write_cases(job.draft.path / f"other-cases-{name}.jsonl", own)
+    other_gains = {
+        f"{after}-over-{before}": compare(others[before], others[after])["tasks"]
+        for before, after in zip(stages, stages[1:], strict=False)
+        if settings.other
+    }
+    report = {
+        "models": models, "gains": {k: g.as_dict() for k, g in gains.items()},
+        **({"other_gains": other_gains} if other_gains else {}),
+        "decoding": {
+            "temperature": settings.temperature, "max_new_tokens": settings.max_new_tokens, "seed": job.recipe.seed,
+            "repeats": settings.repeats,
+        },
+        "command": f"firesteel run RECIPE --only eval  # {job.recipe.name}",
+    }  # fmt: skip
+    write_json(job.draft.path / "report.json", report)
+    job.draft.stats |= {"questions": models[stages[-1]]["all"]["n"]}
+
+
+def estimate(figures: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an Estimate among others."""
+    return {key: figures[key] for key in ("value", "low", "high", "n")}
+
+
 def gain(before: Cases, after: Cases) -> Estimate:
     """Change of accuracy on the same questions."""
     assert [c["question"] for c in before] == [c["question"] for c in after]
-    return paired_difference([c["correct"] for c in before], [c["correct"] for c in after])
+    return Estimate(**compare(before, after)["difference"])
 
 
 def compress(job: Job) -> None:

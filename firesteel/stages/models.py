@@ -1,4 +1,4 @@
-"""Verbs on single models: judge one, bring one in."""
+"""Bringing a model in from elsewhere, and what tells models apart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any
 
 import torch
 
-from firesteel.compute.device import set_up
 from firesteel.core import artefact
-from firesteel.core.config import EvalSettings, MachineSettings
 from firesteel.core.errors import ArtefactError, UserError, nearest
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.core.tokenizer_files import copy_tokenizer
@@ -21,7 +19,6 @@ from firesteel.model.gguf.importer import import_gguf, write_generation
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import load_model, save_model
 from firesteel.ops.model_card import markdown
-from firesteel.stages.judging import judge_model, write_cases, write_json
 from firesteel.stages.model_sources import MODELS, UNKNOWN, ModelWheel, Say, Source, open_source
 
 FLOATS = {"auto": None, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
@@ -31,24 +28,6 @@ TOKENIZERS = ("tokenizer.json", "tiktoken.model")  # one of these makes a tokeni
 
 def _aloud(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def evaluate_model(model: Path, tasks: tuple[str, ...], samples: int, seed: int, out: Path | None) -> dict[str, Any]:
-    """Accuracy of a model folder on tasks; with `out`, a report artefact with every case."""
-    device = set_up(MachineSettings(), seed)
-    loaded, tokenizer = load_model(model, device=device), Tokenizer.load(model)
-    settings = EvalSettings(tasks=tasks, samples=samples)
-    result = judge_model(loaded, tokenizer, settings, seed=seed, temperature=settings.temperature)
-    cases = result.pop("cases")
-    identity = identity_of(model)
-    report = {"model": str(model), "weights_sha256": identity, "seed": seed} | result
-    if out is not None:
-        with artefact.writing(
-            out, "report", inputs={"model": identity}, settings=settings.model_dump(mode="json")
-        ) as draft:
-            write_json(draft.path / "report.json", report)
-            write_cases(draft.path / "cases.jsonl", cases)
-    return report
 
 
 def import_model(

@@ -14,8 +14,8 @@ from firesteel.core.artefact import Draft
 from firesteel.core.config import Recipe
 from firesteel.core.log import RunLog
 
-MODEL, MODELS = "<model>", "<models>"  # in a stage's needs
-LEARNING = ("pretrain", "extend", "sft", "distil", "preference", "grpo")
+MODEL, MODELS, BASE = "<model>", "<models>", "<base>"  # in a stage's needs
+LEARNING = ("pretrain", "extend", "sft", "distil", "preference", "grpo", "rejection", "grpo_all")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def base(self) -> Path:
-        """The model that this stage starts from, or judges: the one before it."""
+        """The model that this stage starts from, or judges: the one before it. ([rejection] asks it, and starts elsewhere.)"""
         return self.run.stage(self.recipe.before(self.name))
 
 
@@ -62,9 +62,9 @@ class Job:
 class Stage:
     """A row of the stage table.
 
-    `needs`: stages whose artefacts it reads; MODEL stands for the model before it, MODELS for all of them. `rooms`: folders
-    of this package whose code decides its result. `settings`: the part of the recipe that decides its result. `outside`:
-    hashes of inputs that are not artefacts.
+    `needs`: stages whose artefacts it reads; MODEL stands for the model before it, MODELS for all of them, BASE for the one
+    before all fine-tuning. `rooms`: folders of this package whose code decides its result. `settings`: the part of the
+    recipe that decides its result. `outside`: hashes of inputs that are not artefacts.
     """
 
     name: str
@@ -82,5 +82,5 @@ class Stage:
 
     def inputs(self, recipe: Recipe) -> tuple[str, ...]:
         """The names of the stages that it reads, in this recipe."""
-        many = {MODEL: (recipe.before(self.name),), MODELS: recipe.model_stages}
-        return tuple(name for need in self.needs for name in many.get(need, (need,)))
+        many = {MODEL: (recipe.before(self.name),), MODELS: recipe.model_stages, BASE: (recipe.base,)}
+        return tuple(dict.fromkeys(name for need in self.needs for name in many.get(need, (need,))))

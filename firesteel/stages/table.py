@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from firesteel.core import artefact
 from firesteel.core.artefact import digest, file_hash
-from firesteel.core.config import DATA_PATHS, Recipe
+from firesteel.core.config import DATA_PATHS, TASK_LISTS, Recipe
 from firesteel.core.errors import SourceError
-from firesteel.stages import judging, material, training, tuning
-from firesteel.stages.stage import MODEL, MODELS, Job, Stage
+from firesteel.stages import judging, material, reinforcement, rejection, training, tuning
+from firesteel.stages.stage import BASE, MODEL, MODELS, Job, Stage
 
 
 def _part(*tables: str) -> Any:
-    """The named recipe tables and the seed, without what makes no other result: how often to write checkpoints."""
+    """The named recipe tables and the seed, without what makes no other result: how often to write checkpoints, and in which
+    folder the user's own tasks lie."""
     aside = {"checkpoint_every", "checkpoints", "checkpoint_keep_every"}
-    return lambda recipe: (
-        {"seed": recipe.seed} | {t: getattr(recipe, t).model_dump(mode="json", exclude=aside) for t in tables}
-    )
+
+    def settings(recipe: Recipe) -> dict[str, Any]:
+        dumped = {t: getattr(recipe, t).model_dump(mode="json", exclude=aside) for t in tables}
+        for table in dumped.values():
+            table |= {key: _placeless(table[key]) for key in TASK_LISTS if key in table}
+        return {"seed": recipe.seed} | dumped
+
+    return settings
+
+
+def _placeless(tasks: Iterable[str]) -> list[str]:
+    return [re.sub(r".*/(?=[^/]*\.(?:py:|jsonl))", "", name) for name in tasks]
 
 
 def _data_settings(recipe: Recipe) -> dict[str, Any]:
@@ -27,12 +38,12 @@ def _data_settings(recipe: Recipe) -> dict[str, Any]:
     for key in DATA_PATHS:
         given = settings["data"][key]
         settings["data"][key] = bool(given) if isinstance(given, str) else len(given)
-    return settings | {"eval_tasks": list(recipe.eval.tasks), "eval_samples": recipe.eval.samples}
+    return settings | {"eval_tasks": _placeless(recipe.eval.tasks), "eval_samples": recipe.eval.samples}
 
 
 def _vocabulary(recipe: Recipe) -> dict[str, Any]:
     """What decides the tokenizer: its table and the tasks whose text it sees."""
-    return _part("tokenizer")(recipe) | {"tasks": list(recipe.sft.tasks)}  # type: ignore[no-any-return]
+    return _part("tokenizer")(recipe) | {"tasks": _placeless(recipe.sft.tasks)}  # type: ignore[no-any-return]
 
 
 def _sources(recipe: Recipe) -> dict[str, str]:
@@ -52,7 +63,7 @@ def _sources(recipe: Recipe) -> dict[str, str]:
     return hashes
 
 
-def _files(paths: tuple[str, ...]) -> dict[str, str]:
+def _files(paths: tuple[str, ...], kind: str = "file") -> dict[str, str]:
     """Content hashes of the user's files; a missing one is an error that names it."""
     from pathlib import Path
 
@@ -60,8 +71,13 @@ def _files(paths: tuple[str, ...]) -> dict[str, str]:
     for i, path in enumerate(paths):
         if not Path(path).is_file():
             raise SourceError("no such file", value=path, hint="paths in a recipe are relative to the recipe's folder")
-        hashes[f"file {i}"] = file_hash(Path(path))
+        hashes[f"{kind} {i}"] = file_hash(Path(path))
     return hashes
+
+
+def _tasks(*tables: str) -> Callable[[Recipe], dict[str, str]]:
+    """Content hashes of the user's files of tasks that these tables name; what such a file imports is not seen."""
+    return lambda recipe: _files(recipe.task_files(*tables), "tasks")
 
 
 def _model_files(folder: str) -> dict[str, str]:
@@ -99,16 +115,20 @@ def _learning(
     name = make.__name__
     return Stage(
         name, "model", (*needs, MODEL), _LEARN, _part("model", "pretrain", *tables, name), make,
-        lambda recipe: _machine(recipe) | files(recipe), parted=name != "grpo",
+        lambda recipe: _machine(recipe) | files(recipe), parted=not name.startswith("grpo"),
     )  # fmt: skip
 
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("data", "documents", (), ("core", "data", "tasks"), _data_settings, material.data, _sources),
         Stage(
-            "tokenizer", "tokenizer", ("data",), ("core", "data", "tasks"), _vocabulary, material.tokenizer, _start_model,
+            "data", "documents", (), ("core", "data", "tasks"), _data_settings, material.data,
+            lambda recipe: _sources(recipe) | _tasks("eval")(recipe),
+        ),
+        Stage(
+            "tokenizer", "tokenizer", ("data",), ("core", "data", "tasks"), _vocabulary, material.tokenizer,
+            lambda recipe: _start_model(recipe) | _tasks("sft")(recipe),
         ),
         Stage("tokens", "tokens", ("data", "tokenizer"), ("core", "data"), _part("tokens"), material.tokens),
         Stage(
@@ -116,16 +136,24 @@ STAGES: dict[str, Stage] = {
             training.pretrain, lambda recipe: _machine(recipe) | _start_model(recipe), parted=True,
         ),
         _learning(training.extend, "tokens"),
-        _learning(training.sft, "tokens", files=lambda recipe: _files(recipe.sft.sources)),
+        _learning(training.sft, "tokens", files=lambda recipe: _files(recipe.sft.sources) | _tasks("sft")(recipe)),
         _learning(
             tuning.distil, "tokens", tables=("sft",),
-            files=lambda recipe: _model_files(recipe.distil.teacher) | _files(recipe.sft.sources),
+            files=lambda recipe: (
+                _model_files(recipe.distil.teacher) | _files(recipe.sft.sources) | _tasks("sft")(recipe)
+            ),
         ),
         _learning(tuning.preference, files=lambda recipe: _files(recipe.preference.sources)),
-        _learning(training.grpo),
-        Stage("eval", "report", ("tokens", MODELS), _TRAIN, _part("eval"), judging.evaluation),
+        _learning(reinforcement.grpo, files=_tasks("grpo")),
+        _learning(
+            rejection.rejection, "tokens", BASE,
+            files=lambda recipe: _files(recipe.rejection.sources) | _tasks("rejection")(recipe),
+        ),
+        _learning(reinforcement.grpo_all, files=_tasks("grpo_all")),
+        Stage("eval", "report", ("tokens", MODELS), _TRAIN, _part("eval"), judging.evaluation, _tasks("eval")),
         Stage(
             "compress", "model", ("tokens", MODEL, "eval"), (*_TRAIN, "compress"), _part("eval", "compress"), judging.compress,
+            _tasks("eval"),
         ),
         Stage(
             "safety", "report", (MODEL,), ("core", "safety", "stages"), _part("safety"), judging.safety,

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from firesteel.core.config import PretrainSettings, SftSettings
 from firesteel.core.errors import RecipeError
 from firesteel.core.shards import TokenShards
-from firesteel.core.tokenizer import Message, Tokenizer
+from firesteel.core.thoughts import spoken
+from firesteel.core.tokenizer import Message, Rendered, Tokenizer
 from firesteel.model.config import ModelConfig, RopeScaling
-from firesteel.model.weights import load_model, stored_config
-from firesteel.serve.engine import Engine
+from firesteel.model.weights import stored_config
 from firesteel.stages.conversations import PackedConversations, PackedStream, check_conversations, pack_conversations
 from firesteel.stages.learning import Start, learn
 from firesteel.stages.pairs import check_pairs
 from firesteel.stages.stage import Job
-from firesteel.tasks.evaluate import judge
-from firesteel.tasks.steps import judged_steps
 from firesteel.tasks.table import get_task
-from firesteel.tasks.task import Problem
-from firesteel.train.learner import Learner
 from firesteel.train.pretrain import Pretrain
-from firesteel.train.rl.grpo import Grpo
-from firesteel.train.rl.rollouts import Rollouts
-from firesteel.train.rl.sampled import Question, Verdict
 from firesteel.train.sft import Conversations, Sft
 
 
@@ -33,7 +26,8 @@ def pretrain(job: Job) -> None:
     recipe, settings = job.recipe, job.recipe.pretrain
     tokenizer = Tokenizer.load(job.input("tokenizer"))
     if job.run.mesh.first:  # before the hours and not after
-        check_conversations(recipe.sft.sources, tokenizer, recipe.sft.max_tokens)
+        for told in (recipe.sft, recipe.rejection):
+            check_conversations(told.sources, tokenizer, told.max_tokens)
         check_pairs(recipe.preference.sources, tokenizer, recipe.preference.max_tokens)
     if settings.start_from:
         start = Start(stored_config(settings.start_from), Path(settings.start_from))
@@ -81,40 +75,24 @@ def sft(job: Job) -> None:
     learn(job, start, settings, settings.steps, conversations(job, start.config, settings), what=what)
 
 
-def grpo(job: Job) -> None:
-    """Reinforcement learning on top of the fine-tuned model; the serving engine samples."""
-    recipe, settings = job.recipe, job.recipe.grpo
-    tokenizer = Tokenizer.load(job.base)
-    reference = load_model(job.base, device=job.run.device) if settings.kl_weight else None
-    rows = settings.prompts * settings.group_size
-
-    def questions(start: int, count: int) -> list[Question]:
-        each = [get_task(settings.tasks[i % len(settings.tasks)]) for i in range(start, start + count)]
-        return [_question(tokenizer, t.problem("train", recipe.seed + 1, i)) for i, t in enumerate(each, start)]
-
-    def objective(learner: Learner) -> Grpo:
-        (model,) = learner.parts
-        engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=rows * (settings.max_new_tokens + 128))
-        rollouts = Rollouts(model, tokenizer, engine, questions, settings, seed=recipe.seed)
-        return Grpo(tokenizer, rollouts, settings, reference=reference)
-
-    start = Start(stored_config(job.base), job.base)
-    what = "reinforcement learning with verifiable rewards (GRPO)"
-    learn(job, start, settings, settings.steps, objective, what=what, balance=False)
-
-
 def _documents(job: Job, settings: PretrainSettings, config: ModelConfig, seed: int) -> Pretrain:
     shards = TokenShards(job.input("tokens") / "train")
     return Pretrain(shards, settings, seed=seed, modules=config.num_nextn_predict_layers)
 
 
 def conversations(job: Job, config: ModelConfig, settings: SftSettings) -> Sft:
-    """The tasks' worked problems and the user's conversations, with documents beside them if `settings` replays some."""
+    """The tasks' worked problems and what is general, as `settings` say."""
+    streams = [_task_stream(name, job.recipe.seed) for name in settings.tasks]
+    return with_general(job, config, settings, streams)
+
+
+def with_general(job: Job, config: ModelConfig, settings: SftSettings, streams: Sequence[Conversations]) -> Sft:
+    """Conversations and the user's own, with documents beside them if `settings` replays some."""
     recipe = job.recipe
     tokenizer = Tokenizer.load(job.base)
-    streams: list[Conversations] = [_task_stream(get_task(name).problem, recipe.seed) for name in settings.tasks]
+    streams = [_aloud(tokenizer, stream) for stream in streams]
     if settings.sources:
-        streams.append(_file_stream(job, tokenizer, settings))
+        streams = [*streams, _file_stream(job, tokenizer, settings)]
     replay = None
     if settings.replay:  # the documents again, from another place in their order than pretraining's
         text = recipe.pretrain.model_copy(
@@ -127,25 +105,22 @@ def conversations(job: Job, config: ModelConfig, settings: SftSettings) -> Sft:
     )  # fmt: skip
 
 
-def _question(tokenizer: Tokenizer, problem: Problem) -> Question:
-    def verdict(ids: list[int], stopped: bool) -> Verdict:
-        score = judge(tokenizer, problem, ids, stopped)
-        steps = judged_steps(tokenizer, problem, ids, score.correct)
-        return Verdict(
-            len(ids),
-            score.correct,
-            score.well_formed,
-            steps,
-            earned=score.reward,
-            reason=score.reason,
-            trick=score.trick,
-        )
-
-    return Question(tokenizer.render(problem.prompt(), add_generation_prompt=True).ids, verdict)
+def _task_stream(name: str, seed: int) -> Conversations:
+    """The task's worked problems. Raises RecipeError if it has none."""
+    task = get_task(name)
+    if not task.problem("train", seed, 0).reply:
+        why = "its problems come with answers to check, and with no solution to learn"
+        hint = "take it into grpo.tasks alone, or let the task give Problem(reasoning=..., reply=...)"
+        raise RecipeError("a task cannot be taught", value=name, why=why, hint=hint)
+    return lambda i: task.problem("train", seed, i).messages()
 
 
-def _task_stream(problem: Callable[..., Problem], seed: int) -> Callable[[int], list[Message]]:
-    return lambda i: problem("train", seed, i).messages()
+def _aloud(tokenizer: Tokenizer, stream: Conversations) -> Conversations:
+    def told(number: int) -> Sequence[Message] | Rendered:
+        found = stream(number)
+        return found if isinstance(found, Rendered) else spoken(tokenizer, found)
+
+    return told
 
 
 def _file_stream(job: Job, tokenizer: Tokenizer, settings: SftSettings) -> PackedStream:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from firesteel.compute.mesh import Mesh
 from firesteel.core.config import SftSettings
-from firesteel.core.tokenizer import Message, Tokenizer
+from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.config import ModelConfig
 from firesteel.model.weights import load_model, stored_config
-from firesteel.serve.engine import Engine
 from firesteel.stages.learning import Start, learn
 from firesteel.stages.pairs import PackedPairs, UsablePairs, pack_pairs
 from firesteel.stages.stage import Job
-from firesteel.stages.training import conversations
-from firesteel.tasks.evaluate import judge
-from firesteel.tasks.table import get_task
-from firesteel.tasks.task import Problem
-from firesteel.train.answers import Answers, Exercise, write_answers
+from firesteel.stages.training import conversations, with_general
+from firesteel.stages.written import FINISHED, answers_of, learnt
+from firesteel.train.answers import RIGHT, Sampling, chosen
 from firesteel.train.batch import Share
 from firesteel.train.distil import Distil, shared_vocabulary
 from firesteel.train.learner import Learner
@@ -28,9 +24,6 @@ from firesteel.train.objective import Objective
 from firesteel.train.parallel.tensor import leave
 from firesteel.train.preference import Preference
 from firesteel.train.reference import reference_logprobs, scores
-from firesteel.train.sft import Sft
-
-TOGETHER = 128  # answers that a teacher writes at a time
 
 
 def distil(job: Job) -> None:
@@ -51,41 +44,14 @@ def _from_logits(job: Job, config: ModelConfig) -> Objective:
 
 def _from_answers(job: Job, config: ModelConfig) -> Objective:
     """What the teacher wrote to the tasks' questions, as conversations like any others."""
-    recipe, settings, mesh = job.recipe, job.recipe.distil, job.run.mesh
-    teacher, own = Tokenizer.load(settings.teacher), Tokenizer.load(job.base)
-    names, budget = recipe.sft.tasks, settings.max_tokens
-    engine = Engine(
-        load_model(settings.teacher, device=job.run.device), teacher, max_sequences=TOGETHER,
-        cache_tokens=TOGETHER * 2 * budget,
-    )  # fmt: skip
-
-    def exercises(start: int, count: int) -> Sequence[Exercise]:
-        each = ((i, get_task(names[i % len(names)])) for i in range(start, start + count))
-        return [_exercise(teacher, task.problem("train", recipe.seed + 3, i)) for i, task in each]
-
-    answers = write_answers(
-        engine, exercises, job.work / "answers", settings, max_new_tokens=budget, stop_ids=teacher.stop_ids,
-        seed=recipe.seed, share=_share(mesh), barrier=mesh.barrier,
-    )  # fmt: skip
-    _tell(job, answers)
-    return Sft(own, [answers], _as_sft(job), seed=recipe.seed, longest=config.max_position_embeddings)
-
-
-def _exercise(teacher: Tokenizer, problem: Problem) -> Exercise:
-    def read(ids: list[int]) -> tuple[list[Message], bool]:
-        reasoning, reply = teacher.parse(ids)
-        if not reply.strip():
-            return [], False
-        said = {"role": "assistant", "content": reply} | ({"reasoning_content": reasoning} if reasoning else {})
-        return [*problem.prompt(), said], judge(teacher, problem, ids, True).correct
-
-    return Exercise(teacher.prompt(problem.prompt()), read)
-
-
-def _tell(job: Job, answers: Answers) -> None:
-    job.draft.stats["answers"] = dict(answers.counts) | {"kept": len(answers)}
-    facts = ", ".join(f"{count} {name}" for name, count in answers.counts.items())
-    job.run.log.say(f"  the teacher's answers: {facts}; {len(answers)} kept")
+    recipe, settings = job.recipe, job.recipe.distil
+    questions = -(-settings.answers // settings.samples)
+    sampling = Sampling(questions, settings.max_tokens, settings.samples, settings.temperature)
+    written = answers_of(job, Path(settings.teacher), recipe.sft.tasks, sampling, seed=recipe.seed + 3)
+    kept = chosen(written, FINISHED if settings.keep_wrong else (RIGHT,))
+    hint = "take another teacher or other tasks, raise distil.max_tokens, or set distil.keep_wrong"
+    answers = learnt(job, written, kept, whose="the teacher", hint=hint)
+    return with_general(job, config, _as_sft(job).model_copy(update={"sources": ()}), [answers])
 
 
 def _as_sft(job: Job) -> SftSettings:

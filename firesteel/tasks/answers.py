@@ -7,16 +7,22 @@ Two claims that differ are no answer: a list of guesses must not earn what one o
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from firesteel.tasks.numbers import ALTERNATIVE, all_numbers, bare, stated, worth
+from firesteel.tasks.numbers import plain as plain  # verifiers elsewhere compare with these, too
+from firesteel.tasks.numbers import value as value
+from firesteel.tasks.numerals import counted, english, han_numbers
 
 if TYPE_CHECKING:
     from firesteel.tasks.task import Problem
 
-LONGEST = 4_096  # characters of a reply that are read; verifiers must stay quick on whatever a model writes
+LONGEST = (
+    16_384  # characters of a reply that are read, the last ones; verifiers must stay quick on whatever a model writes
+)
 SPOKEN = 64  # characters; a text without a mark is an answer only if it is about this short
 
 
@@ -42,22 +48,41 @@ def wrong(parsed: str) -> Found:
 NOTHING = Found(0.0, "no answer")
 SEVERAL = Found(0.0, "several answers")
 
+# --- marks -----------------------------------------------------------------------------------------------------------
+
 TAGGED = re.compile(r"<answer>(.*?)</answer>", re.S | re.I)
 HASHED = re.compile(r"^#{4}[ \t]*(\S.*)$", re.M)
+IS = r"(?:\s{0,3}(?:is|are|was|equals?|be|would be|should be|must be|[:=])){1,3}"
+ZH_IS = r"\s{0,3}(?:应该是|应该为|应为|应是|就是|便是|是|为|等于|[:：=选]){1,3}"
+ENDS = r"(?P<en>[^\n]+?)(?:[.!;](?=\s|$)|\n|$)"
 SAID = re.compile(
-    r"(?:answer|result|total)\s*(?:is|are|:|=)+\s*:?\s*(?P<en>[^\n]+?)(?:[.!;](?=\s|$)|\n|$)"
-    r"|(?:答案|结果|答)\s*(?:是|为|等于|[:：=])+\s*(?P<zh>[^\n。；！]+)",
+    rf"\banswer(?:\s+(?:to|of|for)\s[^\n.:=]{{1,80}}?)?{IS}\s*{ENDS}|(?:答案|答)(?:{ZH_IS})\s*(?P<zh>[^\n。；！]+)",
     re.I,
 )
+WEAKLY = re.compile(
+    rf"\b(?:result|total|sum){IS}\s*{ENDS}|(?:结果|得数)(?:{ZH_IS})\s*(?P<zh>[^\n。；！]+)", re.I
+)  # steps have results and totals, too: they count where nothing is called the answer
+CONCLUDED = re.compile(
+    r"\b(?:so|therefore|thus|hence|in total|altogether|in all)\b|∴|所以|因此|因而|综上|总共|一共|合计", re.I
+)
+SENTENCE = re.compile(r"[^\n。！？!?；;.]+(?:\.(?=\S)[^\n。！？!?；;.]*)*[.。！？!?；;]?")
 
 
 def marked(reply: str) -> list[str]:
-    """What a reply marks as its answer, by its strongest kind of mark; each different text once, in order."""
-    reply = reply[:LONGEST]
+    """What a reply marks as its answer, each different text once: by its strongest kind of mark, and against it."""
+    reply = reply[-LONGEST:].replace("**", "").replace("__", "")
+    strong: list[str] = []
     for found in (TAGGED.findall(reply), boxed(reply), HASHED.findall(reply)):
-        if found:
-            return _distinct(found)
-    return _distinct(m["en"] or m["zh"] for m in SAID.finditer(reply))
+        strong = strong or _distinct(found)
+    said = _said(SAID, reply)
+    if not strong:
+        return said or _said(WEAKLY, reply)
+    known = [letters(text) for text in strong]
+    return strong + [text for text in said if not any(each in letters(text) for each in known)]
+
+
+def _said(pattern: re.Pattern[str], reply: str) -> list[str]:
+    return _distinct(m["en"] or m["zh"] for m in pattern.finditer(reply))
 
 
 def boxed(reply: str) -> list[str]:
@@ -76,92 +101,81 @@ def boxed(reply: str) -> list[str]:
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(t.strip().strip("*` ") for t in texts if t.strip()))
+    return list(dict.fromkeys(t.strip().strip("*` ") for t in texts if t.strip(" \t\n*`")))
+
+
+def concluding(reply: str) -> str:
+    """The sentences of a reply that say that they conclude (so, in total, 所以), or all of it."""
+    found = [m[0] for m in SENTENCE.finditer(reply[-LONGEST:]) if CONCLUDED.search(m[0]) and _has_number(m[0])]
+    return "\n".join(found) or reply[-LONGEST:]
+
+
+def _has_number(text: str) -> bool:
+    return any(c.isdigit() for c in text)
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
-NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.])(?:(?<![\d)）])-)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?(?![A-Za-z_]*\d)"
-)
-EQUATION = re.compile(r"[\d(（][\d\s.,+*/×÷x()（）^%-]*=\s*(?=-?\d)")  # the left side, which claims nothing
-HAN = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
-HAN_GROUPS = {"万": 10**4, "亿": 10**8}
-HAN_NUMBER = re.compile(r"(负?)([零〇一二两三四五六七八九十百千万亿]+)(?:[个元只本张支人天岁块米])?")
-
-
-def plain(text: str) -> str:
-    """Full-width digits and signs as ASCII has them."""
-    return unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-").replace("\u200b", "")
-
-
-def numbers(text: str) -> list[str]:
-    """The numbers of a text, as they are written; those of an equation's left side are left out."""
-    return NUMBER.findall(EQUATION.sub(" ", plain(text)))
-
-
-def value(number: str) -> Fraction | None:
-    """What a written number is worth; None if it is written as nobody writes it (05, 1/0)."""
-    digits = number.removesuffix("%").replace(",", "")
-    if re.match(r"-?0\d", digits) or re.search(r"/0+$", digits):
-        return None
-    worth = Fraction(*map(Fraction, digits.split("/"))) if "/" in digits else Fraction(digits)
-    return worth / 100 if number.endswith("%") else worth
-
-
-def han_value(text: str) -> Fraction | None:
-    """What Chinese numerals are worth, from a text that is nothing else (and perhaps a unit): 一百零五 is 105."""
-    match = HAN_NUMBER.fullmatch(text.strip())
-    if match is None:
-        return None
-    total = group = digit = 0
-    for c in match[2]:
-        if c in HAN:
-            digit = digit * 10 + HAN[c] if digit and c not in "零〇" else HAN[c]
-        elif c in HAN_UNITS:
-            group, digit = group + (digit or 1) * HAN_UNITS[c], 0
-        else:
-            total, group, digit = (total + (group + digit)) * HAN_GROUPS[c], 0, 0
-    total += group + digit
-    return Fraction(-total if match[1] else total)
-
 
 def claims(reply: str, question: str = "") -> list[str]:
     """The different numbers that a reply claims: the marked ones, else all that the question does not name itself."""
-    reply = reply[:LONGEST]
     said = marked(reply)
     if said:
-        found = [n for text in said for n in _last(text)]
-    else:
-        found = numbers(reply)
-        asked = set(numbers(question)) | set(NUMBER.findall(plain(question)))
-        found = [n for n in found if n not in asked] or found
-    by_value: dict[Any, str] = {}
-    for n in found:
-        by_value.setdefault(value(n) if value(n) is not None else n, n)
-    return list(by_value.values())
+        if any(ALTERNATIVE.search(plain(text)) for text in said):
+            return _by_value(n for text in said for n in all_numbers(text))
+        found = [n for text in said for n in spoken(text)]
+        return _by_value(_unasked(found, question) if len(said) == 1 else found)
+    text = concluding(reply)
+    if ALTERNATIVE.search(plain(text)):
+        return _by_value(all_numbers(text))
+    return _by_value(_unasked(spoken(text), question))
 
 
-def _last(text: str) -> list[str]:
-    """The numbers of a marked text; one in Chinese numerals counts."""
-    found = numbers(text)
-    if not found and (worth := han_value(text.strip(" 。.,，!！"))) is not None:
-        return [str(worth)]
-    return found
+def _unasked(found: list[str], question: str) -> list[str]:
+    """Where there are several numbers, those that the question does not name."""
+    if len(_by_value(found)) < 2:
+        return found
+    asked = {worth(n) for n in all_numbers(question)}
+    return [n for n in found if worth(n) not in asked] or found
+
+
+def _by_value(found: Iterable[str]) -> list[str]:
+    return list({worth(n): n for n in found}.values())
+
+
+def spoken(text: str) -> list[str]:
+    """The numbers that a text states, in digits or else in words."""
+    if found := stated(text):
+        return found
+    if _has_number(plain(text)):
+        return []
+    said = plain(text).strip(EDGES)
+    if (one := counted(said)) is not None or (len(said) <= SPOKEN and (one := english(said)) is not None):
+        return [str(one)]
+    return [str(n) for n in han_numbers(said)]
 
 
 def number(problem: Problem, reply: str) -> Found:
     """Verifier: the one number that the reply claims is worth what the answer is worth."""
     found = claims(reply, problem.question)
-    if not found and (worth := han_value(reply.strip(" 。.,，!！"))) is not None:
-        found = [str(worth)]
     if len(found) != 1:
         return SEVERAL if found else NOTHING
-    wanted, own = value(str(problem.answer)), value(found[0])
-    assert wanted is not None, problem.answer
-    equal = own is not None and (own == wanted or (found[0].endswith("%") and own * 100 == wanted))
-    return right(found[0]) if equal else wrong(found[0])
+    return right(found[0]) if same(found[0], problem.answer, problem.question) else wrong(found[0])
+
+
+def same(claim: str, answer: object, question: str = "") -> bool:
+    """Whether a written number is worth the answer. 84/4 is not 21 but is left to work out; 75% is 75 where % is asked."""
+    wanted, own = value(str(answer)), value(claim)
+    assert wanted is not None, answer
+    if own is None:
+        return False
+    if "/" in claim and (wanted.denominator == 1 or claim in bare(question).replace(" ", "")):
+        return False
+    return own == wanted or (claim.endswith("%") and own * 100 == wanted and _percent_asked(question))
+
+
+def _percent_asked(question: str) -> bool:
+    return not question or bool(re.search(r"%|percent|百分", question, re.I))
 
 
 # --- texts and choices -----------------------------------------------------------------------------------------------
@@ -174,6 +188,12 @@ def letters(text: str) -> str:
     return " ".join(plain(text).casefold().split()).strip(EDGES)
 
 
+def unwrapped(text: str) -> str:
+    """A text out of its LaTeX: \\text{Anna}, $Anna$, \\(Anna\\)."""
+    text = re.sub(r"\\(?:text|mathrm|mathbf|textbf|mbox|boxed)\s*\{([^{}\\]{0,400})\}", r"\1", text)
+    return re.sub(r"^\s*(?:\\\(|\\\[|\$\$?)(.*?)(?:\\\)|\\\]|\$\$?)\s*[.。]?\s*$", r"\1", text, flags=re.S)
+
+
 def text(problem: Problem, reply: str) -> Found:
     """Verifier: the marked text, or a short reply as a whole, is the answer but for case, width and edges."""
     return compared(problem, reply, lambda said: letters(said) == letters(str(problem.answer)))
@@ -181,10 +201,10 @@ def text(problem: Problem, reply: str) -> Found:
 
 def compared(problem: Problem, reply: str, equal: Callable[[str], bool]) -> Found:
     """Judge by a comparison of one's own the text that a reply claims."""
-    said = marked(reply)
+    said = [unwrapped(s) for s in marked(reply)]
     if len({letters(s) for s in said}) > 1:
         return SEVERAL
-    claim = said[0] if said else reply.strip()
+    claim = said[0] if said else unwrapped(reply[-LONGEST:]).strip()
     if not claim or (not said and len(claim) > SPOKEN + len(str(problem.answer))):
         return NOTHING
     return right(claim) if equal(claim) else wrong(claim)
@@ -198,14 +218,22 @@ def choice(problem: Problem, reply: str) -> Found:
     return right(found[0]) if letters(found[0]) == letters(str(problem.answer)) else wrong(found[0])
 
 
+NOT = r"(?:\bnot\s+(?:the\s+|an?\s+)?|n't\s+(?:the\s+|an?\s+)?|不是|并非|而非)"
+
+
 def named(reply: str, choices: Sequence[str]) -> list[str]:
-    """Which of the choices a reply names (in its marked answer, if it marks one); of overlapping ones the longest."""
-    said = " \n ".join(marked(reply)) or reply[:LONGEST]
-    rest, found = plain(said).casefold(), []
+    """Which of the choices a reply names (in its marked answer, if it marks one); of overlapping ones the longest.
+
+    A choice that is one Latin letter is looked for as it is written: "a" is a word.
+    """
+    rest, found = plain(" \n ".join(marked(reply)) or reply[-LONGEST:]), []
     for each in sorted(choices, key=len, reverse=True):
-        name = plain(each).casefold()
-        border = r"(?<![a-z0-9]){}(?![a-z0-9])" if name.isascii() else "{}"
-        rest, times = re.subn(border.format(re.escape(name)), "\x00", rest)
+        name = plain(each)
+        border = r"(?<![A-Za-z0-9]){}(?![A-Za-z0-9])" if name.isascii() else "{}"
+        flags = 0 if len(name) == 1 else re.I
+        pattern = border.format(re.escape(name))
+        rest = re.sub(NOT + pattern, "\x01", rest, flags=flags)
+        rest, times = re.subn(pattern, "\x00", rest, flags=flags)
         if times:
             found.append(each)
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from firesteel.tasks.task import Problem
-from firesteel.tasks.tricks import trick
+from firesteel.tasks.tricks import second_thought, trick
 
 TIDY = 64  # characters; a reply longer than this and than twice the worked one is not well-formed
 
@@ -38,6 +38,8 @@ def score(problem: Problem, reasoning: str | None, reply: str, *, stopped: bool,
     """
     if not stopped:
         return Score(0.0, "unfinished", None, False)
+    if second_thought(reply):  # before the verifier, which need not understand it
+        return Score(0.0, "two thoughts", None, False, trick=True)
     found = problem.verify(problem, reply)
     tidy = found.parsed is not None and len(reply) <= max(TIDY, 2 * len(problem.reply))
     well_formed = tidy and reasoning is not None and bool(reasoning.strip())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from firesteel.core.thoughts import spoken
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.tasks.task import Problem
 
@@ -18,9 +19,9 @@ def judged_steps(
     A step is right when it says what the worked solution says there. A correct answer is right in all its steps, however
     it was worked: the answer rules, the solution only tells where a wrong one went astray.
     """
-    worked = tokenizer.render(problem.messages())
-    spoken = [id for id, said in zip(worked.ids, worked.mask, strict=True) if said]
-    reference = [text for _, text in steps(tokenizer, spoken)]
+    worked = tokenizer.render(spoken(tokenizer, problem.messages()))
+    said_ids = [id for id, said in zip(worked.ids, worked.mask, strict=True) if said]
+    reference = [text for _, text in steps(tokenizer, said_ids)]
     out = []
     for i, (end, text) in enumerate(steps(tokenizer, ids)):
         right = correct or (i < len(reference) and text == reference[i])

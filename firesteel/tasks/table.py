@@ -4,6 +4,7 @@ arithmetic                 as it comes
 arithmetic@3               at level 3           arithmetic@3-4   at levels 3 and 4
 arithmetic/zh              in Chinese alone     arithmetic+unseen   worded as no training question is
 my_tasks.py:boxes@2/en     the task `boxes` of a Python file (own.py)
+exam.jsonl                 questions of a file, for judging alone (questions.py)
 reasoning-gym:chain_sum    a task of a package (extras.py)
 """
 
@@ -14,12 +15,44 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from firesteel.core.errors import RecipeError, nearest
-from firesteel.tasks import arithmetic, extras, own, word_problems
+from firesteel.tasks import (
+    arithmetic,
+    bases,
+    chain,
+    code,
+    comparison,
+    countdown,
+    counting,
+    dates,
+    equations,
+    extras,
+    format,
+    json_extraction,
+    knights,
+    knowledge,
+    latex,
+    logic_grid,
+    own,
+    questions,
+    reading,
+    sequences,
+    sorting,
+    tables,
+    units,
+    word_problems,
+)  # fmt: skip
 from firesteel.tasks.task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (arithmetic.TASK, word_problems.TASK)}
+OURS = (
+    arithmetic.TASK, word_problems.TASK, chain.TASK, equations.TASK, countdown.TASK, comparison.TASK, units.TASK,
+    bases.TASK, sequences.TASK, sorting.TASK, counting.TASK, dates.TASK, code.TASK,
+    logic_grid.TASK, knights.TASK, tables.TASK, json_extraction.TASK, format.TASK, latex.TASK,
+    reading.TASK,
+)  # fmt: skip
+TASKS: dict[str, Task] = {task.name: task for task in OURS}
+FOR_JUDGING: dict[str, Task] = {"knowledge": knowledge.TASK}  # there is nothing to train on in them
 WRITTEN = re.compile(
-    r"(?P<name>[^@/+]+|.+\.py:[^@/+]+)(?:@(?P<low>\d+)(?:-(?P<high>\d+))?)?(?:/(?P<language>[a-z]+))?(?P<unseen>\+unseen)?"
+    r"(?P<name>[^@/+]+|.+\.py:[^@/+]+|.+\.jsonl)(?:@(?P<low>\d+)(?:-(?P<high>\d+))?)?(?:/(?P<language>[a-z]+))?(?P<unseen>\+unseen)?"
 )
 FROM: dict[str, Callable[[str], Task]] = {"reasoning-gym": extras.reasoning_gym, "chalkbase": extras.chalkbase}
 
@@ -47,9 +80,14 @@ def _named(name: str) -> Task:
         return own.load(file, rest)
     if colon and file in FROM:
         return FROM[file](rest)
-    if name not in TASKS:
-        raise RecipeError("unknown task", value=name, hint=nearest(name, TASKS))
-    return TASKS[name]
+    if name == "chalkbase":
+        return extras.chalkbase("")
+    if name.endswith(".jsonl"):
+        return questions.load(name)
+    known = TASKS | FOR_JUDGING
+    if name not in known:
+        raise RecipeError("unknown task", value=name, hint=nearest(name, known))
+    return known[name]
 
 
 def _levels(task: Task, low: int, high: int) -> Task:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
+from firesteel.core.errors import UserError
 from firesteel.tasks.answers import Found, exact
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class Task:
             problem = self.make(Draw(rng, level, self.languages, self.unseen))
             if in_test(problem.question) == (split == "test"):
                 return problem if problem.level == level else replace(problem, level=level)
-        raise AssertionError(f"task {self.name} makes too few different questions for a {split} split")
+        raise self._too_few(f"none of 10,000 draws is for the {split} split")
 
     def distinct(self, split: Split, seed: int, count: int) -> list[Problem]:
         """`count` problems with different questions."""
@@ -105,8 +106,13 @@ class Task:
             problem = self.problem(split, seed, index)
             found.setdefault(problem.question, problem)
             index += 1
-            assert index < 100 * count + 10_000, f"task {self.name} has fewer than {count} different questions"
+            if index >= 100 * count + 10_000:
+                raise self._too_few(f"{index} draws gave {len(found)} of {count} for the {split} split")
         return list(found.values())
+
+    def _too_few(self, why: str) -> UserError:
+        hint = "ask for fewer of them, or draw from wider numbers, more names or more levels"
+        return UserError("the task makes too few different questions", value=self.name, why=why, hint=hint)
 
 
 def in_test(question: str) -> bool:

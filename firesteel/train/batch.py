@@ -11,6 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
+from firesteel.model.moe import Routing
+
+EXPERTS, REAL = "experts", "real"  # Batch.extra: chosen experts [B, T, L, K], and which tokens are no padding [B, T]
+
 
 @dataclass(frozen=True)
 class Share:
@@ -51,6 +55,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def routing(self) -> Routing | None:
+        """The way through the experts, where `extra` says something of it."""
+        experts, real = self.extra.get(EXPERTS), self.extra.get(REAL)
+        return None if experts is None and real is None else Routing(experts, real)
 
     def pieces(self, rows: int) -> int:
         """How many micro-batches of at most `rows` rows it has; 0 rows = no bound."""

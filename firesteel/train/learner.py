@@ -45,7 +45,7 @@ class Whole(nn.Module):
     def forward(self, objective: Objective, batch: Batch) -> tuple[Tensor, Metrics]:
         """The loss of a micro-batch; through here, so that sharded weights are together for the heads, too."""
         batch = own_targets(batch, self.mesh)
-        return objective.loss(self.model, self.model(batch.tokens, batch.segments), batch)
+        return objective.loss(self.model, self.model(batch.tokens, batch.segments, batch.routing), batch)
 
     def learn(self, batches: Sequence[Batch], objective: Objective) -> Metrics:
         """Forward and backward of every micro-batch (see Learner)."""

@@ -56,7 +56,8 @@ class Training:
 
     def __init__(self, loop: Loop, learner: Learner, objective: Objective) -> None:
         self.loop, self.learner, self.objective, self.mesh = loop, learner, objective, loop.mesh
-        self.state = State(learner.parts, loop.settings, loop.mesh)
+        self.state = State(learner.parts, loop.settings, loop.mesh, objective.tensors)
+        objective.begin(learner.parts)
         self.watch = Watch(loop.watch, loop.stage, lambda *alarm: loop.log.alarm(loop.stage, *alarm))
         self.experts, self.rate = ExpertWatch(), known_rate(loop.settings.precision)
         self.memory = Memory(learner.parts[0].device)
@@ -102,7 +103,7 @@ class Training:
         began, loop = time.perf_counter(), self.loop
         rate = learning_rate(self.done, loop.settings, loop.steps)
         self.state.set_rate(rate)
-        metrics: Metrics = {"lr": rate}
+        updates: list[Metrics] = []
         tokens = learning = 0.0
         share = Share(self.mesh.index("data"), self.mesh.count("data"))
         for batches in self.objective.updates(self.done + self.left_out, share):
@@ -112,8 +113,8 @@ class Training:
             learning += time.perf_counter() - entered
             if found is None:
                 return None
-            metrics = found | metrics  # a step's first update tells most
-        metrics |= self._balance()
+            updates.append(found)
+        metrics = self.objective.summary(updates) | {"lr": rate} | self._balance()
         seconds = time.perf_counter() - began
         metrics |= {
             "tokens_per_s": round(tokens / seconds, 1),
@@ -206,7 +207,7 @@ class Training:
         """What a checkpoint has to tell beside tensors."""
         return {
             "step": self.done, "left_out": self.left_out, "watch": self.watch.state(), "experts": self.experts.state(),
-            "processes": self.mesh.size,
+            "objective": self.objective.state(), "processes": self.mesh.size,
         }  # fmt: skip
 
     def _restore(self, facts: Mapping[str, Any] | None) -> None:
@@ -215,6 +216,7 @@ class Training:
             self.done, self.left_out = int(facts["step"]), int(facts["left_out"])
             self.watch.load(facts["watch"])
             self.experts.load(facts["experts"])
+            self.objective.load(facts["objective"])
             self.state.restored()
         self.loop.log.rewind(self.loop.stage, self.done)
 

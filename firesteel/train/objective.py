@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -14,7 +15,21 @@ Metrics = dict[str, Tensor]  # shares of metrics: summed over micro-batches and 
 
 
 class Objective(ABC):
-    """Rows and loss, functions of the weights, the seed and the step alone: nothing random is kept between steps."""
+    """Rows and loss, functions of the weights, the seed, the step, and of what it says that it keeps between steps."""
+
+    def begin(self, parts: Sequence[Transformer]) -> None:  # noqa: B027
+        """Look at the model's parts before the first step; their weights are still those that the stage starts from."""
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """What it keeps between steps, after `begin`; the tensors themselves: a checkpoint is read into them."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """The same, for what is no tensor: plain JSON."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Go on from a checkpoint's `state`; its tensors are read already."""
 
     @abstractmethod
     def updates(self, step: int, share: Share) -> Iterator[list[Batch]]:
@@ -29,3 +44,7 @@ class Objective(ABC):
 
     def check(self, metrics: Mapping[str, float]) -> None:  # noqa: B027
         """Look at an update's metrics before the weights change; raises FiresteelError to end the run."""
+
+    def summary(self, updates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The metrics of a step from those of its updates, in order: of each metric, the first update's."""
+        return {name: value for found in reversed(updates) for name, value in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,14 +19,19 @@ from firesteel.train.parallel.shard import local
 from firesteel.train.precision import PRECISIONS, Masters
 from firesteel.train.shards import Layout
 
-MASTER, AVERAGE = "master/", "average/"  # before the names of what lies beside a weight in a checkpoint
+# Before the names of what lies beside a weight in a checkpoint.
+MASTER, AVERAGE, OBJECTIVE = "master/", "average/", "objective/"
 
 
 class State:
     """The parts of a model that this process holds, and what their optimisers keep for them."""
 
-    def __init__(self, parts: Sequence[Transformer], settings: OptimSettings, mesh: Mesh) -> None:
-        self.parts, self.settings, self.mesh = parts, settings, mesh
+    def __init__(
+        self, parts: Sequence[Transformer], settings: OptimSettings, mesh: Mesh,
+        beside: Callable[[], Mapping[str, Tensor]] = dict,
+    ) -> None:  # fmt: skip
+        """`beside`: the objective's own tensors, which only checkpoints touch."""
+        self.parts, self.settings, self.mesh, self.beside = parts, settings, mesh, beside
         narrow = torch.float32 if mesh.settings.zero else PRECISIONS[settings.precision].weights
         self.masters = [Masters(part, narrow) for part in parts]  # FSDP2 keeps float32 shards itself
         self.named: dict[str, Tensor] = {name: p for masters in self.masters for name, p in masters.named.items()}
@@ -65,6 +70,7 @@ class State:
         """Everything by name; `saved`: what a checkpoint holds, so that optimisers make room for it."""
         extra = {MASTER + name: t for masters in self.masters for name, t in masters.state().items()}
         extra |= {AVERAGE + name: t for name, t in self.average.items()}
+        extra |= {OBJECTIVE + name: t for name, t in self.beside().items()}
         return flat_state(self.parts, self.named, self.optimisers, extra, saved)
 
     def restored(self) -> None:

@@ -103,8 +103,20 @@ def test_reinforcement_learning_pays_for_sampling_and_learning() -> None:
 
 def test_stages_that_a_recipe_switches_on_are_planned_in_their_place() -> None:
     pairs = {"sources": ["pairs.jsonl"]}
-    found = list(estimates(recipe(extend={"factor": 4}, distil={"teacher": "x"}, preference=pairs), LAPTOP))
-    assert found[3:9] == ["pretrain", "extend", "sft", "distil", "preference", "grpo"] and len(found) == 13
+    some = {"rejection": {"steps": 5}, "grpo_all": {"steps": 5}}
+    found = list(estimates(recipe(extend={"factor": 4}, distil={"teacher": "x"}, preference=pairs, **some), LAPTOP))
+    assert found[3:9] == ["pretrain", "extend", "sft", "distil", "preference", "grpo"]
+    assert found[9:12] == ["rejection", "grpo_all", "eval"] and len(found) == 15
+
+
+def test_rejection_sampling_pays_for_every_answer_and_for_learning() -> None:
+    def seconds(**table: Any) -> float:
+        found = estimates(recipe(rejection={"steps": 10} | table), LAPTOP)["rejection"]
+        assert "answers written" in found.how
+        return found.seconds
+
+    assert seconds(samples=8) > 1.5 * seconds(samples=4) and seconds(steps=100) > seconds()
+    assert seconds(replay=0) < seconds(replay=8)
 
 
 def test_weights_that_are_taken_as_they_are_cost_a_reading(tmp_path: Path) -> None:

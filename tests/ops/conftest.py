@@ -54,7 +54,10 @@ def _metrics(rng: random.Random) -> list[Mapping[str, Any]]:
             "stage": "grpo", "step": step, "time": 1.7e9 + step, "reward": right + 0.097, "accuracy": right,
             "length": 34 + step / 4, "entropy": 0.42 * math.exp(-step / 25), "kl": 0.0007 * step,
             "logprob_gap": 2e-6 + abs(rng.gauss(0, 1e-6)),
-            "tokens_per_s": 2100.0, "expert_load": [1 / 16] * 16,
+            "tokens_per_s": 2100.0, "expert_load": [1 / 16] * 16, "truncated": 0.04 / step, "distinct": 0.95, "used": 0.5,
+            "no_signal": 0.6 - 0.01 * step, "all_right": 0.3, "all_wrong": 0.3 - 0.01 * step,
+            "length_right": 33 + step / 4, "length_wrong": 44 + step / 4, "clipped_low": 0.002, "clipped_high": 0.004,
+            "reward_by_task": {TASKS[0]: right + 0.12, TASKS[1]: right - 0.1},
         })  # fmt: skip
     return records
 
@@ -153,6 +156,9 @@ def make_run(folder: Path, *, until: str = "compress", seed: int = 0) -> Path:
     ids: dict[str, str] = {}
     for name in names:
         ids[name] = _stage(folder / name, name, {k: ids[k] for k in list(ids)[-2:]})
+    if "grpo" in names:
+        with artefact.writing(folder / "rollouts-grpo", "rollouts", inputs={"base": ids["sft"]}) as draft:
+            write_lines(draft.path / "samples.jsonl", samples())
     return folder
 
 
@@ -171,6 +177,26 @@ def _stage(folder: Path, name: str, inputs: dict[str, str]) -> str:
         if kinds.get(name, "model") == "model":
             write_model(draft.path)
     return artefact.read(folder).id
+
+
+def samples() -> list[Mapping[str, Any]]:
+    """Answers for people, of some steps of reinforcement learning."""
+    one = {"task": "arithmetic", "level": 2, "tokens": 34, "stopped": True, "called": [], "text": "", "trick": False}
+    right = {
+        "question": "What is 34 + 17?", "thought": "4+7=11;\n3+1+1=5", "reply": "The answer is 51.", "reward": 1.1,
+        "reason": "right",
+    }  # fmt: skip
+    wrong = {
+        "question": "小明有8个苹果，又买了15个，还剩多少个？",
+        "thought": None,
+        "reply": "答案是23。",
+        "reward": 0.0,
+    }
+    return [
+        {"step": step} | one | more
+        for step in (1, 10, 20, 30)
+        for more in (right | {"correct": True}, wrong | {"correct": False, "trick": True, "reason": "no thought"})
+    ]
 
 
 def write_model(folder: Path, values: int = 16) -> None:

@@ -16,6 +16,7 @@ import pytest
 from firesteel.core.errors import ArtefactError
 from firesteel.ops import figures
 from firesteel.ops.figures import POINTS, _thinned
+from firesteel.ops.reinforcement_figure import reinforcement
 from firesteel.ops.report_page import SECTIONS, page, verdict, write_report
 from firesteel.ops.run_folder import RunFolder, read_run
 
@@ -94,6 +95,30 @@ def test_what_was_measured_is_on_the_page(html: str) -> None:
     ):  # fmt: skip
         assert expected in text
     assert "not run" not in text
+
+
+def test_answers_that_were_sampled_while_learning_can_be_read(html: str) -> None:
+    text = Outline(html).text
+    for expected in (
+        "What is 34 + 17?", "The answer is 51.", "1.1 right", "trick 取巧: no thought", "答案是23。",
+        "arithmetic, level 2 · 34 tokens", "Step 30: 1 of 2 right", "第 10 步：2 个中 1 个正确",
+    ):  # fmt: skip
+        assert expected in text
+    assert html.count("<details open>") == 1 and "4+7=11;\n3+1+1=5" in html, (
+        "the last step's lie open; lines stay lines"
+    )
+
+
+def test_only_what_a_run_recorded_has_a_panel(finished: Path) -> None:
+    records = read_run(finished).metrics["grpo"]
+    old = [
+        {k: v for k, v in r.items() if k in ("step", "reward", "accuracy", "length", "entropy", "logprob_gap")}
+        for r in records
+    ]
+    new, few = (reinforcement(some, 0.05) for some in (records, old))
+    for title in ("reward by task", "teach nothing", "tokens clipped", "share of answers"):
+        assert title in new and title not in few
+    assert "level of the questions" not in new and "not recorded" not in few
 
 
 def test_every_heading_is_in_both_languages(html: str) -> None:

@@ -88,6 +88,20 @@ def test_the_switch_for_thoughts_may_stand_in_the_templates_variables(url: str, 
     assert not thought(chat_template_kwargs={name: False}, response_format={"type": "json_object"})
 
 
+def test_the_templates_variables_may_stand_in_a_request_for_a_response(url: str) -> None:
+    def kinds(**more: Any) -> list[str]:
+        asked = {"input": LESSONS[0]["user"], "temperature": 0, **more}
+        return [item["type"] for item in http().post(f"{url}/responses", json=asked).json()["output"]]
+
+    assert kinds() == ["reasoning", "message"]
+    assert kinds(chat_template_kwargs={"enable_thinking": False}) == ["message"]
+    for name, status in (("enable_thinking", 200), ("colour", 400)):
+        asked = {"input": "count", "chat_template_kwargs": {name: True}}
+        assert http().post(f"{url}/responses/input_tokens", json=asked).status_code == status
+    error = assert_error(http().post(f"{url}/responses", json=asked), 400, "chat_template_kwargs.colour")
+    assert error["code"] == "unsupported_parameter"
+
+
 def test_variables_that_no_template_reads_are_refused(url: str) -> None:
     for name in ("colour", "messages", "add_generation_prompt", "reasoning_effort"):
         asked = body(chat_template_kwargs={name: 1})
@@ -109,3 +123,29 @@ def test_a_part_of_a_message_holds_nothing_that_would_be_ignored(url: str) -> No
     assert post(url, asked(cache_control={"type": "ephemeral"})).status_code == 200, (
         "asks for nothing that we do not do"
     )
+
+
+IDLE = {
+    "skip_special_tokens": True, "spaces_between_special_tokens": True, "no_stop_trim": False, "use_beam_search": False,
+    "bad_words": [], "detokenize": True, "return_token_ids": False, "return_tokens_as_token_ids": False, "cache_prompt": True,
+}  # fmt: skip
+IDLE_CHAT = IDLE | {
+    "echo": False, "add_special_tokens": False, "include_reasoning": True, "separate_reasoning": True,
+    "stream_reasoning": True, "verbosity": "medium", "prompt_cache_retention": "in_memory",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path,asked,idle", [
+    ("chat/completions", body(max_tokens=2), IDLE_CHAT),
+    ("completions", {"prompt": "count", "max_tokens": 2}, IDLE | {"add_special_tokens": True}),
+    ("responses", {"input": "count", "max_output_tokens": 16}, {"prompt_cache_retention": "in-memory"}),
+])  # fmt: skip
+def test_what_peers_clients_say_about_what_happens_anyway(
+    url: str, path: str, asked: dict[str, Any], idle: dict[str, Any]
+) -> None:
+    assert http().post(f"{url}/{path}", json=asked | idle).status_code == 200
+    assert http().post(f"{url}/{path}", json=asked | dict.fromkeys(idle)).status_code == 200, "nulls"
+    for name, value in idle.items():
+        other = {"bad_words": ["x"]}.get(name, (not value) if isinstance(value, bool) else "high")
+        response = http().post(f"{url}/{path}", json=asked | {name: other})
+        assert_error(response, 400, name, "unsupported_parameter")

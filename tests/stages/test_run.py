@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 from rich.console import Console
 
-from firesteel.core.config import parse_recipe
+from firesteel.core.config import load_recipe, parse_recipe
 from firesteel.core.errors import ArtefactError, FiresteelError, RecipeError, SourceError, UserError
 from firesteel.stages.conversations import read_conversations
 from firesteel.stages.run import choose, locked, run_recipe
@@ -18,6 +18,7 @@ from firesteel.stages.table import STAGES
 SHORT = parse_recipe({"name": "x"})
 LONG = parse_recipe({
     "name": "x", "extend": {"factor": 2.0}, "distil": {"teacher": "t"}, "preference": {"sources": ["p.jsonl"]},
+    "rejection": {"steps": 1}, "grpo_all": {"steps": 1},
 })  # fmt: skip
 BARE = parse_recipe({"name": "x", "grpo": {"steps": 0}, "sft": {"steps": 0}})
 
@@ -39,15 +40,40 @@ def test_each_model_is_made_from_the_one_before():
     assert chain(BARE) == {"release": "pretrain"}
     assert chain(LONG) == {
         "extend": "pretrain", "sft": "extend", "distil": "sft", "preference": "distil", "grpo": "preference",
-        "release": "grpo",
+        "rejection": "grpo", "grpo_all": "rejection", "release": "grpo_all",
     }  # fmt: skip
+
+
+def test_rejection_sampling_asks_the_model_before_it_and_teaches_the_one_before_all_fine_tuning():
+    assert STAGES["rejection"].inputs(LONG) == ("tokens", "extend", "grpo")
+    short = parse_recipe({"name": "x", "rejection": {"steps": 1}, "sft": {"steps": 0}, "grpo": {"steps": 0}})
+    assert STAGES["rejection"].inputs(short) == ("tokens", "pretrain")
+    with pytest.raises(RecipeError, match=r"rejection.keep = 3.*\n.*2 answers"):
+        parse_recipe({"name": "x", "rejection": {"samples": 2, "keep": 3}})
+
+
+def test_the_users_own_tasks_are_part_of_a_stage_by_their_content(tmp_path):
+    def keys(folder: str, text: str) -> dict[str, tuple[object, object]]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "my_tasks.py").write_text(text)
+        tables = "".join(f'[{t}]\ntasks = ["my_tasks.py:boxes@2", "arithmetic"]\n' for t in asking)
+        file = recipe(tmp_path / folder, f'name = "x"\n{tables}[data]\nsources = ["my_tasks.py"]\n')
+        made = load_recipe(file, ("rejection.steps=1", "grpo_all.steps=1"))
+        assert made.eval.tasks == (f"{tmp_path / folder}/my_tasks.py:boxes@2", "arithmetic")
+        return {name: (STAGES[name].settings(made), STAGES[name].outside(made)) for name in asking}
+
+    asking = ("sft", "grpo", "rejection", "grpo_all", "eval")
+    one, moved, other = keys("a", "x = 1"), keys("b", "x = 1"), keys("a", "x = 2")
+    assert one == moved and all(one[name] != other[name] for name in asking)
 
 
 def test_spans():
     assert [s.name for s in choose(SHORT, "sft", None, None)] == ["sft"]
     assert [s.name for s in choose(SHORT, None, "tokens", "sft")] == ["tokens", "pretrain", "sft"]
     assert [s.name for s in choose(LONG, None, None, None)] == list(STAGES)
-    assert set(STAGES) - {s.name for s in choose(SHORT, None, None, None)} == {"extend", "distil", "preference"}
+    assert set(STAGES) - {s.name for s in choose(SHORT, None, None, None)} == {
+        "extend", "distil", "preference", "rejection", "grpo_all",
+    }  # fmt: skip
     with pytest.raises(RecipeError, match="leaves this stage out"):
         choose(SHORT, "distil", None, None)
 

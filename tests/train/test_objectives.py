@@ -1,26 +1,20 @@
-"""Losses, batches and the policy gradient, each against a slow or closed-form twin."""
+"""Losses and batches, each against a slow or closed-form twin."""
 
-import dataclasses
 import random
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from firesteel.core.config import GrpoSettings, ModelSettings, PretrainSettings, SftSettings
-from firesteel.core.errors import FiresteelError, SourceError
+from firesteel.core.config import ModelSettings, PretrainSettings, SftSettings
+from firesteel.core.errors import SourceError
 from firesteel.core.shards import TokenShards, write_shards
 from firesteel.core.tokenizer import Rendered
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.train.batch import Batch, Share
 from firesteel.train.losses import NextToken, token_logprobs
-from firesteel.train.optim import make_optimisers
 from firesteel.train.pretrain import Pretrain
-from firesteel.train.rl.credit import by_answer, by_step
-from firesteel.train.rl.grpo import Grpo
-from firesteel.train.rl.rollouts import Rollouts
-from firesteel.train.rl.sampled import Question, Verdict
 from firesteel.train.sft import WINDOW, Sft, pad
 from tests.train.alone import complete, learn
 
@@ -178,78 +172,6 @@ def test_pad_puts_padding_on_the_right_and_teaches_none_of_it():
     assert tokens.tolist() == [[5, 6, 7], [8, 0, 0]] and learn.tolist() == [[False, True, True], [False] * 3]
 
 
-@dataclasses.dataclass
-class Done:
-    ids: list[int]
-    logprobs: list[float]
-    finish_reason: str = "stop"
-
-
-class Script:
-    """A sampler that answers what the test wrote down, with the model's own log-probabilities."""
-
-    def __init__(self, model, answers, shift=0.0):
-        self.model, self.answers, self.shift = model, answers, shift
-
-    def sample(self, prompts, **_):
-        out = []
-        for prompt, answer in zip(prompts, self.answers, strict=True):
-            tokens = torch.tensor([prompt + answer])
-            spoken = torch.tensor([[False] * len(prompt) + [True] * len(answer)])
-            with torch.no_grad():
-                logp, _ = token_logprobs(self.model, self.model(tokens), tokens, spoken, 1.0)
-            out.append(Done(answer, (logp + self.shift).tolist()))
-        return out
-
-
-def _grpo(model, answers, right, shift=0.0, **settings):
-    settings = GrpoSettings(prompts=len(right), group_size=2, format_reward=0.0, **settings)
-    questions = [
-        Question([1, 5 + i], lambda ids, stopped, r=r: Verdict(len(ids), ids == r, True)) for i, r in enumerate(right)
-    ]
-    rollouts = Rollouts(model, Words(), Script(model, answers, shift), lambda start, count: questions, settings, seed=0)
-    return Grpo(Words(), rollouts, settings)
-
-
-def test_grpo_raises_the_right_answer_and_lowers_the_wrong_one(model):
-    right, wrong = [7, 8, 2], [9, 2]
-    objective = _grpo(model, [right, wrong], [right])
-    optimisers = make_optimisers(model.named_parameters(), GrpoSettings(learning_rate=1e-3))
-    before = [sum(d.logprobs) for d in objective.rollouts.sampler.sample([[1, 5], [1, 5]])]
-    learn(model, objective)
-    for o in optimisers:
-        o.step()
-    after = [sum(d.logprobs) for d in objective.rollouts.sampler.sample([[1, 5], [1, 5]])]
-    assert after[0] > before[0] and after[1] < before[1]
-
-
-def test_grpo_gradient_is_the_policy_gradient_at_ratio_one(model):
-    right, wrong = [7, 8, 2], [9, 2]
-    objective = _grpo(model, [right, wrong], [right])
-    learn(model, objective)
-    got = model.embed_tokens.weight.grad.clone()
-    model.zero_grad()
-    rows = [torch.tensor([[1, 5, *a]]) for a in (right, wrong)]
-    spoken = [torch.tensor([[False] * 2 + [True] * len(a)]) for a in (right, wrong)]
-    logp = [token_logprobs(model, model(t), t, m, 1.0)[0].sum() for t, m in zip(rows, spoken, strict=True)]
-    (-(0.5 * logp[0] - 0.5 * logp[1]) / 5).backward()  # advantages +-0.5, 5 tokens in all
-    torch.testing.assert_close(got, model.embed_tokens.weight.grad, atol=1e-6, rtol=1e-4)
-
-
-def test_a_group_that_agrees_teaches_nothing(model):
-    objective = _grpo(model, [[7, 2], [7, 2]], [[7, 2]])
-    ((batch,),) = objective.updates(0, Share())
-    assert not len(batch) and batch.facts["accuracy"] == 1.0
-
-
-def test_a_sampler_that_disagrees_with_the_trainer_stops_the_run(model):
-    objective = _grpo(model, [[7, 2], [9, 2]], [[7, 2]], shift=0.3, max_logprob_gap=0.05)
-    ((batch,),) = objective.updates(0, Share())
-    metrics = batch.facts | learn(model, objective)
-    with pytest.raises(FiresteelError, match="disagree"):
-        objective.check(metrics)
-
-
 def test_replayed_text_is_learnt_beside_each_batch_in_one_update(tmp_path, model):
     write_shards(tmp_path, [list(range(3, 59)) * 4], vocab_size=60, shard_tokens=1000)
     settings = SftSettings(batch_size=2, replay_weight=0.5, mtp_weight=0.0)
@@ -265,26 +187,3 @@ def test_replayed_text_is_learnt_beside_each_batch_in_one_update(tmp_path, model
     (both, total), (own, conversations), (replayed, windows) = gradients
     torch.testing.assert_close(total, conversations + 0.5 * windows)
     assert both == pytest.approx({"loss": own["loss"], "replay_loss": replayed["loss"]})
-
-
-def test_credit_by_answer_is_the_reward_minus_the_groups_mean():
-    group = [Verdict(2, True, True), Verdict(3, False, True), Verdict(1, False, False), Verdict(1, True, False)]
-    advantages = by_answer(group, 0.1)
-    assert [len(a) for a in advantages] == [2, 3, 1, 1]
-    assert advantages[0] == [pytest.approx(1.1 - 0.55)] * 2 and advantages[1] == [pytest.approx(0.1 - 0.55)] * 3
-
-
-def test_credit_by_step_blames_the_first_wrong_step_and_nothing_else():
-    right = Verdict(6, True, True, ((2, True), (4, True), (6, True)))
-    late = Verdict(7, False, True, ((2, True), (4, True), (7, False)))
-    early = Verdict(9, False, True, ((3, False),))
-    advantages = by_step([right, late, early], 0.1)
-    third = pytest.approx(1 / 3)
-    assert advantages[0] == [third] * 2 + [0.0] * 2 + [0.5] * 2  # all who came to step 1 got it right
-    assert advantages[1] == [third] * 2 + [0.0] * 2 + [-0.5] * 3
-    assert advantages[2] == [pytest.approx(-2 / 3)] * 3  # and nothing is said of its other six tokens
-
-
-def test_credit_by_step_without_steps_is_credit_by_answer():
-    group = [Verdict(2, True, True), Verdict(3, False, True)]
-    assert by_step(group, 0.1) == by_answer(group, 0.1)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from firesteel.serve.openai.endings import Endable
 from firesteel.serve.openai.fields import Bias, inconsistent
+from firesteel.serve.openai.idle import IdleCompletion
 from firesteel.serve.openai.inputs import MOST, Inputs, PlainText
 from firesteel.serve.openai.prompt_logprobs import PromptLogprobs
 from firesteel.serve.openai.protocol import StreamOptions

@@ -17,12 +17,21 @@ from firesteel.serve.openai.fields import Model as Model
 from firesteel.serve.openai.fields import NotSupported as NotSupported
 from firesteel.serve.openai.fields import Stops as Stops
 from firesteel.serve.openai.fields import inconsistent, refuse_unless
+from firesteel.serve.openai.idle import IdleChat
 from firesteel.serve.openai.messages import ChatMessage as ChatMessage
 from firesteel.serve.openai.prefill import goes_on
 from firesteel.serve.openai.prompt_logprobs import PromptLogprobs
 from firesteel.serve.openai.tool_fields import Choice, ResponseFormat, Tool, ToolChoice
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+TemplateVariables = Annotated[
+    dict[str, bool | int | float | None] | None,
+    Field(
+        max_length=16,
+        description="variables for the model's template, as vLLM, SGLang and llama.cpp take them; enable_thinking: false "
+        "asks for no thoughts. A variable that the template does not read is refused",
+    ),
+]
 
 
 class StreamOptions(Model):
@@ -82,11 +91,7 @@ class ChatRequest(Endable):
         "16384 tokens, then its thought is ended; xhigh, max = as long as it likes. A model whose template takes "
         "reasoning_effort is told instead. Refused by a model whose template shows no thoughts",
     )
-    chat_template_kwargs: dict[str, bool | int | float | None] | None = Field(
-        None, max_length=16,
-        description="variables for the model's template, as vLLM, SGLang and llama.cpp take them; enable_thinking: false is "
-        "reasoning_effort: none. A variable that the template does not read is refused",
-    )  # fmt: skip
+    chat_template_kwargs: TemplateVariables = None
     continue_final_message: bool | None = Field(
         None, description="the answer goes on with the last message, of the assistant, and holds the new text alone"
     )
@@ -102,12 +107,12 @@ class ChatRequest(Endable):
     modalities: Annotated[None, refuse_unless(["text"])] = None
     functions: Annotated[None, refuse_unless([])] = None
     function_call: Annotated[None, refuse_unless("none")] = None
+    verbosity: Annotated[None, refuse_unless("medium")] = None
+    prompt_cache_retention: Annotated[None, refuse_unless("in_memory", "in-memory")] = None
     audio: NotSupported = None
     prediction: NotSupported = None
-    verbosity: NotSupported = None
     web_search_options: NotSupported = None
     moderation: NotSupported = None
-    prompt_cache_retention: NotSupported = None
 
     @model_validator(mode="after")
     def _consistent(self) -> ChatRequest:

@@ -1,56 +1,172 @@
-"""Where the answers of a step come from: questions, an inference engine that answers them, verifiers that judge."""
+"""Where the answers of a step come from: questions, an inference engine that answers them, verifiers that judge.
+
+Questions are answered in pieces. A piece on the disk (store.py) stands for itself, so a step is the same whether it was
+sampled in one go or by runs that were killed on the way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
 
+from firesteel.core.artefact import digest
 from firesteel.core.config import GrpoSettings
 from firesteel.core.sampler import Sampler
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
+from firesteel.train.replicas import fingerprint
+from firesteel.train.rl.reward import reward
 from firesteel.train.rl.sampled import Group, Question, Sampled
+from firesteel.train.rl.step_facts import Facts, facts, has_signal
+from firesteel.train.rl.store import Store, shown
+from firesteel.train.rl.turns import drafts, judged, sampled
 
-Facts = dict[str, float]
+A = TypeVar("A")
+B = TypeVar("B")
+Questions = Callable[[int, int], Sequence[Question]]  # (first number, how many) -> questions
+SHOWN_EVERY = 10  # steps
+# What a kill may cost: FLOPs of a piece's answers, some seconds of a processor or an accelerator; and how many these are at
+# least and at most. Fewer together are slower: on a processor, of a 2 M model, 128 at a time took 1.6 times as long as 384.
+WORK, WORK_ACCELERATOR = 1e12, 1e16
+FEWEST, MOST = 64, 1024
+
+
+def piece_of(model: Transformer, settings: GrpoSettings) -> int:
+    """Answers that are sampled, judged and stored together, in whole groups: a function of the model's size and its device."""
+    each = 2 * sum(p.numel() for p in model.parameters()) * settings.max_new_tokens
+    answers = int((WORK if model.device.type == "cpu" else WORK_ACCELERATOR) / each)
+    size = settings.group_size
+    return max(min(max(answers, FEWEST), MOST, settings.prompts * size) // size, 1) * size
+
+
+class Memory(Protocol):
+    """What is remembered of how questions were answered, and decides which come next (tasks.curriculum)."""
+
+    def observe(self, answers: Iterable[tuple[str, int, bool]]) -> None: ...  # a step's (task, level, right)
+    def state(self) -> dict[str, Any]: ...
+    def load(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Rollouts:
-    """Groups of judged answers, a function of the weights, the seed and the step."""
+    """Groups of judged answers, a function of the weights, the seed, the step, and what `memory` holds.
+
+    `store`: where answers are kept, and looked for. `piece`: answers a piece; 0 = as `piece_of` says.
+    """
 
     def __init__(
-        self, model: Transformer, tokenizer: Tokenizer, sampler: Sampler, questions: Callable[[int, int], Sequence[Question]],
-        settings: GrpoSettings, *, seed: int,
+        self, model: Transformer, tokenizer: Tokenizer, sampler: Sampler, questions: Questions, settings: GrpoSettings, *,
+        seed: int, store: Store | None = None, memory: Memory | None = None, piece: int = 0,
     ) -> None:  # fmt: skip
         self.model, self.tokenizer, self.sampler, self.questions = model, tokenizer, sampler, questions
-        self.settings, self.seed = settings, seed
+        self.settings, self.seed, self.store, self.memory = settings, seed, store, memory
+        self.piece = max(1, (piece or piece_of(model, settings)) // settings.group_size)  # groups
+        self._seconds = {"sampling_seconds": 0.0, "judging_seconds": 0.0}
 
     def __call__(self, step: int) -> tuple[list[Group], Facts]:
-        """`prompts` groups of `group_size` answers of step number `step`, from 0, and what there is to say of them."""
-        s = self.settings
-        questions = self.questions(step * s.prompts, s.prompts)
-        asked = [q for q in questions for _ in range(s.group_size)]
+        """`prompts` groups of `group_size` answers of step number `step`, from 0, and what there is to say of them.
+
+        With `resample`, groups that teach nothing give their places to new questions, as often as that.
+        """
+        s, policy = self.settings, self._policy() if self.store else ""
+        if self.store:
+            self.store.begin(step, policy)
+        self._seconds = dict.fromkeys(self._seconds, 0.0)
+        groups: dict[int, Group] = {}
+        every: list[Group] = []
+        places = list(range(s.prompts))
+        for turn in range(s.resample + 1):
+            found = list(self._round(step, turn, places, policy))
+            every += found
+            groups |= {at: g for at, g in zip(places, found, strict=True) if turn == 0 or has_signal(g, s)}
+            places = [at for at in places if not has_signal(groups[at], s)]
+            if not places:
+                break
+        if self.memory is not None:
+            self.memory.observe((a.question.task, a.question.level, a.verdict.correct) for g in every for a in g)
+        if self.store:
+            some = shown(every, s.samples_shown) if step == 0 or (step + 1) % SHOWN_EVERY == 0 else []
+            self.store.end(step, [(a, reward(a, s)) for a in some])
+        seconds = {name: round(value, 4) for name, value in self._seconds.items()}
+        return [groups[at] for at in range(s.prompts)], facts(every, s) | seconds
+
+    def state(self) -> dict[str, Any]:
+        """What is kept between steps, plain JSON: a checkpoint holds it."""
+        return {"memory": {} if self.memory is None else self.memory.state()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        if self.memory is not None:
+            self.memory.load(state["memory"])
+
+    def _round(self, step: int, turn: int, places: Sequence[int], policy: str) -> Iterator[Group]:
+        """The groups of a step's round number `turn`: one for each place, whose question keeps to the place's task."""
+        first = (step * (self.settings.resample + 1) + turn) * self.settings.prompts
+        size = self.settings.group_size
+        for number, start in enumerate(range(0, len(places), self.piece)):
+            own = places[start : start + self.piece]
+            asked = [q for at in own for q in [*self.questions(first + at, 1)] * size]
+            answers = self._piece(step, (turn, number), start, asked, policy)
+            yield from (answers[i : i + size] for i in range(0, len(answers), size))
+
+    def _piece(
+        self, step: int, piece: tuple[int, int], first: int, asked: list[Question], policy: str
+    ) -> list[Sampled]:
+        """The answers to some questions, from the disk if they are there."""
+        if self.store is None:
+            return self._answers(step, piece, asked)
+        s, name = self.settings, f"{piece[0]}-{piece[1]:03d}"
+        head: dict[str, Any] = {
+            "policy": policy, "round": piece[0], "first": first, "group_size": s.group_size, "seed": self._seed(step, *piece),
+            "temperature": s.temperature, "max_new_tokens": s.max_new_tokens, "max_turns": s.max_turns,
+        }  # fmt: skip
+        head["key"] = digest(head | {"prompts": [q.prompt for q in asked], "routing": s.routing_replay})
+        found = self.store.load(step, name, head["key"], asked)
+        if found is None:
+            found = self._answers(step, piece, asked)
+            self.store.save(step, name, head, found, [reward(a, s) for a in found])
+        return found
+
+    def _answers(self, step: int, piece: tuple[int, int], asked: list[Question]) -> list[Sampled]:
+        """Sample and judge, in order; whoever waits for another process waits beside others."""
+        began = time.perf_counter()
         self.model.eval()
-        done = self.sampler.sample(
-            [q.prompt for q in asked], max_new_tokens=s.max_new_tokens, temperature=s.temperature,
-            seed=self.seed * 1_000_003 + step, stop_ids=self.tokenizer.stop_ids,
-        )  # fmt: skip
-        self.model.train()
-        answers = [
-            Sampled(q, c.ids, c.logprobs, c.finish_reason == "stop", q.judge(c.ids, c.finish_reason == "stop"))
-            for q, c in zip(asked, done, strict=True)
-        ]
-        groups = [answers[i : i + s.group_size] for i in range(0, len(answers), s.group_size)]
-        return groups, facts(groups, s)
+        try:
+            said = drafts(
+                self.sampler, asked, self.settings, seeds=lambda turn: self._seed(step, *piece, turn),
+                stop_ids=self.tokenizer.stop_ids, longest=self.model.config.max_position_embeddings, each=_together,
+            )  # fmt: skip
+        finally:
+            self.model.train()
+        between = time.perf_counter()
+        slow = [d for d in said if d.question.slow]
+        waited = dict(zip(map(id, slow), _together(judged, slow), strict=True))
+        done = [sampled(d, waited[id(d)] if id(d) in waited else judged(d)) for d in said]
+        self._seconds["sampling_seconds"] += between - began
+        self._seconds["judging_seconds"] += time.perf_counter() - between
+        return done
+
+    def _seed(self, step: int, turn: int, piece: int, spoken: int = 0) -> int:
+        """Of a round, a piece of it, and a turn of its answers."""
+        base = self.seed * 1_000_003 + step
+        if not (turn or piece or spoken):
+            return base
+        told = hashlib.sha256(f"{base}/{turn}/{piece}/{spoken}".encode()).digest()
+        return int.from_bytes(told[:8], "big")
+
+    def _policy(self) -> str:
+        """sha256 of what decides what the model says: every bit of its weights."""
+        names, bits = fingerprint(self.model)
+        return hashlib.sha256("\n".join(names).encode() + bits.cpu().numpy().tobytes()).hexdigest()
 
 
-def facts(groups: Sequence[Group], settings: GrpoSettings) -> Facts:
-    """Means over the answers of a step."""
-    answers = [a for group in groups for a in group]
-    n = len(answers)
-    return {
-        "reward": sum(a.verdict.reward(settings.format_reward) for a in answers) / n,
-        "accuracy": sum(a.verdict.correct for a in answers) / n,
-        "well_formed": sum(a.verdict.well_formed for a in answers) / n,
-        "length": sum(len(a.ids) for a in answers) / n,
-        "truncated": sum(not a.stopped for a in answers) / n,
-        "distinct": len({tuple(a.ids) for a in answers}) / n,  # collapse shows here first
-    }
+def _together(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
+    """As `map`, with threads: for work that other processes do."""
+    known = list(items)
+    if not known:
+        return []
+    with ThreadPoolExecutor(max_workers=min(len(known), os.cpu_count() or 1)) as pool:
+        return list(pool.map(act, known))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic_core import PydanticCustomError
 
 from firesteel.serve.openai.fields import Addressed, Model, NotSupported, inconsistent, refuse_unless
-from firesteel.serve.openai.protocol import Effort, StreamOptions
+from firesteel.serve.openai.protocol import Effort, StreamOptions, TemplateVariables
 from firesteel.serve.openai.responses.fields import Name, by_type, reader, unsupported
 from firesteel.serve.openai.responses.items import Items
 
@@ -118,6 +118,7 @@ class Conversation(Addressed):
     parallel_tool_calls: bool | None = None
     reasoning: ReasoningConfig | None = None
     text: TextConfig | None = None
+    chat_template_kwargs: TemplateVariables = None
     truncation: Annotated[None, refuse_unless("disabled")] = None
     conversation: NotSupported = None
 
@@ -161,7 +162,7 @@ class ResponseRequest(Conversation):
     moderation: NotSupported = None
     prompt: NotSupported = None
     prompt_cache_options: NotSupported = None
-    prompt_cache_retention: NotSupported = None
+    prompt_cache_retention: Annotated[None, refuse_unless("in_memory", "in-memory")] = None
     access_programs: NotSupported = None
     image: NotSupported = None
 

@@ -1,0 +1,1 @@
+"""Facts and questions of our own that stand in files."""

@@ -1,0 +1,85 @@
+"""Tool calls in sampled turns: read them, have them run, and say what the template writes in answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from firesteel.core.call_formats import Call
+from firesteel.core.calls import CallParser, format_of, marks_of
+from firesteel.core.chat_template import Message, Tool
+from firesteel.core.errors import UserError
+from firesteel.core.speech import Speech
+from firesteel.core.tokenizer import Tokenizer
+from firesteel.train.rl.sampled import Reply
+
+Run = Callable[[str, Mapping[str, Any]], str]  # (name, arguments) -> what the tool says
+MOST = 4  # calls of one turn that are run; the others are told so
+
+
+class Caller:
+    """Turns of a model that may call `tools` (schemas). Raises UserError for a model whose template knows no calls."""
+
+    def __init__(self, tokenizer: Tokenizer, tools: Sequence[Tool], run: Run) -> None:
+        format = format_of(tokenizer)
+        if format is None:
+            hint = "set grpo.max_turns = 1, or take a model whose chat template shows tools and calls"
+            raise UserError("this model has no way to call tools", hint=hint)
+        self.tokenizer, self.tools, self.run, self.format = tokenizer, list(tools), run, format
+        self.schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
+        self.marks = marks_of(format, tokenizer)
+        self.spelled = {str(tokenizer.backend.id_to_token(id)): mark for id, mark in self.marks.items()}
+
+    def calls(self, turn: Sequence[int]) -> tuple[str | None, str, list[Call]]:
+        """The thought of a turn (None if there is none), its answer without calls, and the calls."""
+        tokenizer = self.tokenizer
+        speech = Speech(tokenizer.pieces, tokenizer.manner, self.marks)
+        parser = CallParser(self.format, self.schemas, lambda: "", marks=self.spelled)
+        thought, answer, found = "", "", list[Call]()
+        parts = [speech.push(id) for id in turn if id not in tokenizer.stop_ids]
+        for reasoning, text in [*parts, speech.finish()]:
+            thought += reasoning
+            said, deltas = parser.push(text)
+            answer, found = answer + said, found + [Call(d.name, d.arguments) for d in deltas]
+        said, deltas = parser.finish()
+        found += [Call(d.name, d.arguments) for d in deltas]
+        return (thought if speech.thought else None), answer + said, found
+
+    def respond(self, turn: Sequence[int]) -> Reply | None:
+        """What follows the turn up to where the model goes on; None if it calls nothing."""
+        calls = self.calls(turn)[2]
+        if not calls:
+            return None
+        said = [self._run(call) if i < MOST else f"error: at most {MOST} calls at once" for i, call in enumerate(calls)]
+        return Reply(self._written(calls, said), tuple(call.name for call in calls[:MOST]))
+
+    def _run(self, call: Call) -> str:
+        arguments = json.loads(call.arguments)
+        return self.run(call.name, arguments) if isinstance(arguments, dict) else "error: arguments are a table"
+
+    def _written(self, calls: Sequence[Call], said: Sequence[str]) -> list[int]:
+        """The ids that the template writes behind a turn that ends with these calls.
+
+        Drawn in a conversation of its own, with the results and without: what differs behind the end of the turn. So the
+        ids before stay as they were sampled, however the template would have written them.
+        """
+        ids = [f"call{i:05d}" for i in range(len(calls))]  # nine letters and digits, as Mistral's template wants them
+        called = [
+            {"id": id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for id, call in zip(ids, calls, strict=True)
+        ]
+        turns: list[Message] = [
+            {"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": called},
+        ]  # fmt: skip
+        told: list[Message] = [
+            {"role": "tool", "tool_call_id": id, "name": call.name, "content": text}
+            for id, call, text in zip(ids, calls, said, strict=True)
+        ]
+        before, after = (self.tokenizer.prompt(m, tools=self.tools) for m in (turns, turns + told))
+        same = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(before))
+        ends = [i for i in range(same) if after[i] in self.tokenizer.stop_ids]
+        if not ends:
+            hint = "set grpo.max_turns = 1"
+            raise UserError("the model's chat template does not end a turn that calls tools", hint=hint)
+        return after[ends[-1] + 1 :]
