@@ -14,7 +14,8 @@ from firesteel.compute.training_loads import TRAINED, Need, without_mtp
 from firesteel.compute.work import FLOAT, Work, learning
 from firesteel.core.config import Recipe
 
-DECODED_TOGETHER = 512  # answers that evaluation decodes at a time
+DECODED_TOGETHER = 512  # answers that evaluation decodes at a time,
+JUDGED = 2.0 * 2**30  # or as many as this cache holds, bytes (stages.judging)
 HELD = 150e6  # bytes of text that workers hold at most, whatever the corpus
 
 
@@ -52,7 +53,7 @@ def _judging(recipe: Recipe, passes: tuple[bool, ...], models: int) -> Load:
     for stops in passes:
         sampled, made, bookkeeping = sampling(shape, -(-questions // batches), s.max_new_tokens, stops=stops)
         work, tokens, python = work + sampled * batches, tokens + made * batches, python + bookkeeping * batches
-    cache = 2 * cache_bytes(shape, DECODED_TOGETHER, s.max_new_tokens)
+    cache = 2 * min(JUDGED, cache_bytes(shape, DECODED_TOGETHER, s.max_new_tokens))
     memory = CALIBRATION["process"] + CALIBRATION["sampler"] + FLOAT * parameters(shape).total + cache
     how = f"{len(passes)} x {questions} questions, {DECODED_TOGETHER} decoded together"
     return Load(work, python, memory, tokens, how)

@@ -144,7 +144,12 @@ def _judge_there(candidate: Candidate, exam: Exam, journal: Journal, say: Say) -
             f"{server.url} is not encrypted: questions, answers{' and the key' if server.key else ''} can be read on the way"
         )
     remote = Remote(
-        server, candidate.name, concurrency=exam.concurrency, journal=journal, shorten=exam.max_new_tokens is None, say=say
+        server,
+        candidate.name,
+        concurrency=exam.concurrency,
+        journal=journal,
+        shorten=exam.max_new_tokens is None,
+        say=say,
     )
     facts = {"model": remote.name, "url": server.url, "model_id": remote.name}
     tokens = exam.max_new_tokens or NEW_TOKENS["there"]

@@ -128,7 +128,7 @@ class Server:
         except ssl.SSLCertVerificationError as e:
             raise SourceError("the server is not who it says it is", value=self.url, why=str(e)[:SAID]) from e
         except (OSError, http.client.HTTPException, ValueError) as e:
-            if False and isinstance(e, ConnectionRefusedError | socket.gaierror) and not self._met.is_set():
+            if isinstance(e, ConnectionRefusedError | socket.gaierror) and not self._met.is_set():
                 raise SourceError("no server there", value=self.url, why=said(e), hint="is it up?") from e
             if late.is_set():
                 raise Broken(f"no whole reply within {self.limits.seconds:g} s") from e

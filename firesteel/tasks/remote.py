@@ -29,7 +29,9 @@ CUT = (
 )  # reasons of an answer that is none, yet
 OPEN, CLOSE = "<think>", "</think>"
 ABOUT_THE_QUESTION = ("400", "413", "422")  # statuses that may be one question's fault
-LENGTH = re.compile(r"max_tokens|max_completion_tokens|context|too (?:long|large|many)", re.I)  # words of such a refusal
+LENGTH = re.compile(
+    r"max_tokens|max_completion_tokens|context|too (?:long|large|many)", re.I
+)  # words of such a refusal
 Say = Callable[[str], None]
 Body = dict[str, Any]
 

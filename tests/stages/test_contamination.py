@@ -12,8 +12,11 @@ from firesteel.core.errors import SourceError
 from firesteel.stages.contamination import contamination, held, texts_of
 from firesteel.tasks.table import get_task
 
-ZH = [f"{name}带{thing}出门，{name}把{thing}给了谁，{name}的{thing}后来在哪里？" for name in ("小明", "王芳", "李雷") for thing in ("雨伞", "地图")]
-EN = [f"{name} took the {thing} along, and {name} lost the {thing} there; who found the {thing} for {name}?" for name in ("Anna", "Leo") for thing in ("map", "lamp")]  # fmt: skip
+NAMED_ZH, NAMED_EN = ("小明", "王芳", "李雷"), ("Anna", "Leo")
+ASK_ZH = "{a}带{b}出门，{a}把{b}给了谁，{a}的{b}后来在哪里？"
+ASK_EN = "{a} took the {b} along, and {a} lost the {b} there; who found the {b} for {a}?"
+ZH = [ASK_ZH.format(a=name, b=thing) for name in NAMED_ZH for thing in ("雨伞", "地图")]
+EN = [ASK_EN.format(a=name, b=thing) for name in NAMED_EN for thing in ("map", "lamp")]
 
 
 def test_all_the_questions_of_a_document_are_found_and_no_others() -> None:
@@ -31,7 +34,11 @@ def test_many_documents_and_many_questions_agree_with_looking_one_by_one() -> No
 
 def cases() -> list[dict[str, Any]]:
     rows = [{"task": "zh", "question": q, "correct": i < 2} for i, q in enumerate(ZH)]
-    return rows + [{"task": "en", "question": q, "correct": True} for q in EN] + [{"task": "en", "question": "1+1=?", "correct": False}]
+    return (
+        rows
+        + [{"task": "en", "question": q, "correct": True} for q in EN]
+        + [{"task": "en", "question": "1+1=?", "correct": False}]
+    )
 
 
 def test_accuracy_on_touched_and_on_clean_questions(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from firesteel.core.config import GrpoSettings
@@ -83,11 +84,12 @@ def metrics(folder: Path) -> list[dict]:
     return [{name: v for name, v in json.loads(line).items() if name not in TIMES} for line in lines]
 
 
+@pytest.mark.timeout(240)
 def test_killed_at_random_moments_everything_comes_out_the_same(tmp_path):
     command = [sys.executable, "-m", "tests.stages.test_rollouts_killed", str(tmp_path)]
     env = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=150, check=False, env=env, cwd=Path(__file__).parents[2]
+        command, capture_output=True, text=True, timeout=200, check=False, env=env, cwd=Path(__file__).parents[2]
     )
     assert done.returncode == 0, done.stderr[-3000:]
     facts = json.loads(done.stdout.splitlines()[-1])

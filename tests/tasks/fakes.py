@@ -47,7 +47,8 @@ def hang_up(handler: Handler, asked: dict[str, Any]) -> None:
 
 
 def truncated(handler: Handler, asked: dict[str, Any]) -> None:
-    send(handler, 200, json.dumps(completion()).encode()[:60], Content_Length="500")
+    """Whole JSON, and yet not all that was promised."""
+    send(handler, 200, completion("The answer is 50"), **{"Content-Length": "5000"})
 
 
 def endless(handler: Handler, asked: dict[str, Any]) -> None:

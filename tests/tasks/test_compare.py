@@ -24,7 +24,9 @@ def cases(right: dict[str, list[bool]], task: str = "t") -> list[dict[str, Any]]
 @pytest.mark.parametrize(("gained", "lost"), [(0, 0), (1, 0), (5, 0), (3, 2), (10, 2), (0, 9), (8, 8)])
 def test_the_p_value_is_that_of_counting_coins(gained: int, lost: int) -> None:
     n = gained + lost
-    tosses = [sum(t) for t in product((0, 1), repeat=n)] if n <= 12 else [i for i in range(n + 1) for _ in range(comb(n, i))]
+    tosses = (
+        [sum(t) for t in product((0, 1), repeat=n)] if n <= 12 else [i for i in range(n + 1) for _ in range(comb(n, i))]
+    )
     as_far = sum(abs(heads - n / 2) >= abs(gained - n / 2) for heads in tosses)
     assert exact_sign_test(gained, lost) == pytest.approx(as_far / len(tosses))
 
@@ -92,6 +94,6 @@ def test_what_are_no_cases_is_said(tmp_path: Path, text: str) -> None:
 
 def test_a_report_that_was_changed_is_refused(tmp_path: Path) -> None:
     report = write(tmp_path / "report", "cases.jsonl")
-    (report / "cases.jsonl").write_text(json.dumps({**cases({"a": [True]})[0], "correct": False}) + "\n")
+    (report / "cases.jsonl").write_text(json.dumps(cases({"b": [True]})[0]) + "\n")  # of the same length
     with pytest.raises(ArtefactError):
         read_cases(str(report))

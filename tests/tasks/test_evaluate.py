@@ -38,7 +38,8 @@ def mixed(i: int, p: Problem) -> Answer:
     """Right, wrong, unfinished, without a thought, padded, and refused, one after the other."""
     ways = (
         right(i, p), Answer(p.reasoning, "The answer is 123456.", True, 20), Answer(p.reasoning, p.reply, False, 30),
-        Answer(None, p.reply, True), Answer(p.reasoning + " and so on" * 200, p.reply, True), Answer(None, "", False, refused="status 400"),
+        Answer(None, p.reply, True), Answer(p.reasoning + " and so on" * 200, p.reply, True),
+        Answer(None, "", False, refused="status 400"),
     )  # fmt: skip
     return ways[i % len(ways)]
 
@@ -46,7 +47,9 @@ def mixed(i: int, p: Problem) -> Answer:
 def test_figures_by_task_language_and_level() -> None:
     found = judged(Pupil(right), TASKS, Asking(), samples=30)
     assert found["all"]["value"] == 1 and found["all"]["n"] == 60
-    assert set(found["tasks"]["arithmetic"]["by"]) == {"zh", "en"} and set(found["tasks"]["word-problems/en"]["by"]) == {"en"}
+    assert set(found["tasks"]["arithmetic"]["by"]) == {"zh", "en"} and set(
+        found["tasks"]["word-problems/en"]["by"]
+    ) == {"en"}
     assert sum(part["n"] for part in found["tasks"]["arithmetic"]["by"].values()) == 30
     assert found["tasks"]["arithmetic"]["by_level"]["2"]["n"] == 30
     assert found["all"]["length"]["tokens"] == 10 and "repeats" not in found["all"]
@@ -76,7 +79,9 @@ def test_every_case_is_kept_in_the_same_order_for_every_model() -> None:
 
 
 def test_repeats_ask_again_and_count_questions() -> None:
-    found = judged(Pupil(lambda i, p: right(i, p) if i % 2 else mixed(1, p)), ("arithmetic",), Asking(), samples=9, repeats=4)
+    found = judged(
+        Pupil(lambda i, p: right(i, p) if i % 2 else mixed(1, p)), ("arithmetic",), Asking(), samples=9, repeats=4
+    )
     assert len(found["cases"]) == 36 and found["all"]["n"] == 9
     assert [c["repeat"] for c in found["cases"]] == sorted([0, 1, 2, 3] * 9)
     assert found["all"]["repeats"]["pass@1"]["value"] == found["all"]["value"] == 0.5

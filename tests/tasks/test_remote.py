@@ -187,7 +187,12 @@ def test_a_server_that_gives_less_is_asked_for_what_it_gives() -> None:
 def test_the_only_model_is_asked_for_by_its_name() -> None:
     with serving() as fake:
         assert Remote(server(fake.url)).name == "only"
-    for listed, why in (({"data": [{"id": "a"}, {"id": "b"}]}, "a, b"), ({"data": []}, "none"), ([], "none"), ({"data": 5}, "")):
+    for listed, why in (
+        ({"data": [{"id": "a"}, {"id": "b"}]}, "a, b"),
+        ({"data": []}, "none"),
+        ([], "none"),
+        ({"data": 5}, ""),
+    ):
         with serving(raw(json.dumps(listed).encode())) as fake, pytest.raises(UserError, match="--model-name") as e:
             Remote(server(fake.url))
         assert why in e.value.why

@@ -17,7 +17,7 @@ from firesteel.serve.openai.protocol import StreamOptions
 DEFAULT_TOKENS = 16  # OpenAI's
 
 
-class CompletionRequest(Endable):
+class CompletionRequest(Endable, IdleCompletion):
     """Body of POST /v1/completions."""
 
     prompt: Inputs

@@ -49,7 +49,7 @@ class StreamOptions(Model):
         return bool(self.include_usage and self.continuous_usage_stats)
 
 
-class ChatRequest(Endable):
+class ChatRequest(Endable, IdleChat):
     """Body of POST /v1/chat/completions."""
 
     messages: list[ChatMessage] = Field(min_length=1)

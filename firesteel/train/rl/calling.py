@@ -55,18 +55,24 @@ class Caller:
         return Reply(self._written(calls, said), tuple(call.name for call in calls[:MOST]))
 
     def _run(self, call: Call) -> str:
-        arguments = json.loads(call.arguments)
-        return self.run(call.name, arguments) if isinstance(arguments, dict) else "error: arguments are a table"
+        try:
+            arguments = json.loads(call.arguments)
+        except (ValueError, RecursionError):
+            arguments = None
+        if not isinstance(arguments, dict):
+            return "error: the arguments are no table"
+        return self.run(call.name, arguments).encode("utf-8", "replace").decode()  # a program may print half characters
 
     def _written(self, calls: Sequence[Call], said: Sequence[str]) -> list[int]:
         """The ids that the template writes behind a turn that ends with these calls.
 
         Drawn in a conversation of its own, with the results and without: what differs behind the end of the turn. So the
-        ids before stay as they were sampled, however the template would have written them.
+        ids before stay as they were sampled, however the template would have written them. What the model gave as arguments
+        is left out: it may be anything, also what a template refuses.
         """
         ids = [f"call{i:05d}" for i in range(len(calls))]  # nine letters and digits, as Mistral's template wants them
         called = [
-            {"id": id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            {"id": id, "type": "function", "function": {"name": call.name, "arguments": "{}"}}
             for id, call in zip(ids, calls, strict=True)
         ]
         turns: list[Message] = [

@@ -81,7 +81,7 @@ class Rollouts:
         for turn in range(s.resample + 1):
             found = list(self._round(step, turn, places, policy))
             every += found
-            groups |= {at: g for at, g in zip(places, found, strict=True) if turn == 0 or has_signal(g, s)}
+            groups |= dict(zip(places, found, strict=True))
             places = [at for at in places if not has_signal(groups[at], s)]
             if not places:
                 break

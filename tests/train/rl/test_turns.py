@@ -203,6 +203,13 @@ def test_what_is_no_call_ends_the_answer(tokenizer, text):
     assert caller.respond(said(tokenizer, text)) is None
 
 
+@pytest.mark.parametrize("arguments", ['{"a": ' * 40 + "1" + "}" * 40, '{"a": "\\ud800"}', '{"\\udc00": 1e999}'])
+def test_no_arguments_that_a_model_makes_up_end_the_run(tokenizer, arguments):
+    caller = Caller(tokenizer, [TOOL], lambda name, given: "\ud800")
+    reply = caller.respond(said(tokenizer, f'<|tool_call|>{{"name": "add", "arguments": {arguments}}}<|eos|>'))
+    assert tokenizer.backend.decode(reply.ids, skip_special_tokens=False) == "<|tool|>?<|assistant|>"
+
+
 def test_a_flood_of_calls_is_not_run(tokenizer):
     ran = []
     caller = Caller(tokenizer, [TOOL], lambda name, arguments: ran.append(name) or "")

@@ -46,7 +46,7 @@ def chat_request(request: Conversation, records: Iterable[Record]) -> ChatReques
         "model": request.model, "messages": _messages(request.instructions, records), "tools": _tools(request.tools),
         "tool_choice": _choice(request), "parallel_tool_calls": request.parallel_tool_calls,
         "response_format": _format(request), "reasoning_effort": request.reasoning and request.reasoning.effort,
-        #X
+        "chat_template_kwargs": request.chat_template_kwargs,
     }  # fmt: skip
     if isinstance(request, ResponseRequest):
         body |= {
