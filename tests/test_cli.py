@@ -16,8 +16,8 @@ from firesteel.core import artefact
 from firesteel.core.errors import FiresteelError, GateError
 
 ROOT = Path(__file__).parent.parent
-VERBS = ("doctor", "plan", "run", "import", "export", "eval", "serve", "chat", "show")
-FACTS = ("doctor", "plan", "eval", "show")
+VERBS = ("doctor", "plan", "run", "import", "export", "eval", "task", "serve", "chat", "show")
+FACTS = ("doctor", "plan", "eval", "task", "show")
 
 
 def firesteel(*arguments: str, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -52,7 +52,7 @@ SEVERAL = Found(0.0, "several answers")
 
 TAGGED = re.compile(r"<answer>(.*?)</answer>", re.S | re.I)
 HASHED = re.compile(r"^#{4}[ \t]*(\S.*)$", re.M)
-IS = r"(?:\s{0,3}(?:is|are|was|equals?|be|would be|should be|must be|[:=])){1,3}"
+IS = r"(?:\s{0,3}(?:(?:is|are|was|equals?|be|would be|should be|must be)(?![A-Za-z])|[:=])){1,3}"
 ZH_IS = r"\s{0,3}(?:应该是|应该为|应为|应是|就是|便是|是|为|等于|[:：=选]){1,3}"
 ENDS = r"(?P<en>[^\n]+?)(?:[.!;](?=\s|$)|\n|$)"
 SAID = re.compile(
