@@ -170,6 +170,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each side")
     parser.add_argument("--text", type=Path, help="where prompts are from; else this repository's own pages")
     parser.add_argument("--http", action="store_true", help="ours over HTTP as well")
+    parser.add_argument(
+        "--widened",
+        action="store_true",
+        help="ours also with the weights widened to float32 once, as "
+        "serve.dtype = auto does where a processor has no products of bfloat16",
+    )
     parser.add_argument("--exactness", action="store_true", help="the same as --only exactness")
     parser.add_argument("--limit", type=float, default=600, help="seconds that a side may take for an answer")
     parser.add_argument("--seed", type=int, default=0)
@@ -263,6 +269,8 @@ def table_of(rounds: list[dict[str, Figures]]) -> list[dict[str, Any]]:
 def _wanted(args: argparse.Namespace) -> list[tuple[str, str, str, dict[str, Any]]]:
     """(label, kind, python, changes of the plan) of every side; a peer that is not there is named."""
     found: list[tuple[str, str, str, dict[str, Any]]] = [("ours", "ours", sys.executable, {})]
+    if args.widened:
+        found.append(("ours, float32", "ours", sys.executable, {"dtype": "float32"}))
     if args.http:
         found.append(("ours over HTTP", "ours-http", sys.executable, {}))
     for peer in filter(None, args.peers.split(",")):

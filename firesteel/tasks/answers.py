@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from firesteel.tasks.numbers import ALTERNATIVE, all_numbers, bare, stated, worth
 from firesteel.tasks.numbers import plain as plain  # verifiers elsewhere compare with these, too
 from firesteel.tasks.numbers import value as value
-from firesteel.tasks.numerals import counted, english, han_numbers
+from firesteel.tasks.numerals import counted, english, english_numbers, han_numbers
 
 if TYPE_CHECKING:
     from firesteel.tasks.task import Problem
@@ -60,7 +60,8 @@ SAID = re.compile(
     re.I,
 )
 WEAKLY = re.compile(
-    rf"\b(?:result|total|sum){IS}\s*{ENDS}|(?:结果|得数)(?:{ZH_IS})\s*(?P<zh>[^\n。；！]+)", re.I
+    rf"\b(?:result|total|sum|next (?:number|term)){IS}\s*{ENDS}|(?:结果|得数|下一个数|下一项)(?:{ZH_IS})\s*(?P<zh>[^\n。；！]+)",
+    re.I,
 )  # steps have results and totals, too: they count where nothing is called the answer
 CONCLUDED = re.compile(
     r"\b(?:so|therefore|thus|hence|in total|altogether|in all)\b|∴|所以|因此|因而|综上|总共|一共|合计", re.I
@@ -76,7 +77,7 @@ def marked(reply: str) -> list[str]:
         strong = strong or _distinct(found)
     said = _said(SAID, reply)
     if not strong:
-        return said or _said(WEAKLY, reply)
+        return said or [text for text in _said(WEAKLY, reply) if not _has_number(reply.rpartition(text)[2])]
     known = [letters(text) for text in strong]
     return strong + [text for text in said if not any(each in letters(text) for each in known)]
 
@@ -105,9 +106,21 @@ def _distinct(texts: Iterable[str]) -> list[str]:
 
 
 def concluding(reply: str) -> str:
-    """The sentences of a reply that say that they conclude (so, in total, 所以), or all of it."""
-    found = [m[0] for m in SENTENCE.finditer(reply[-LONGEST:]) if CONCLUDED.search(m[0]) and _has_number(m[0])]
+    """What a reply says that it concludes (so, in total, 所以), to the ends of those sentences; without any, all of it."""
+    found = []
+    for sentence in SENTENCE.finditer(reply[-LONGEST:]):
+        mark = CONCLUDED.search(sentence[0])
+        if mark and _has_number(sentence[0]):
+            rest = sentence[0][mark.start() :]
+            found.append(rest if _has_number(rest) else sentence[0])
     return "\n".join(found) or reply[-LONGEST:]
+
+
+def _unasking(reply: str) -> str:
+    """A reply without the questions that it asks: "Is it 42?" claims nothing."""
+    if "?" not in reply and "？" not in reply:
+        return reply
+    return "".join(m[0] if m[0][-1] not in "?？" else " " for m in re.finditer(rf"{SENTENCE.pattern}|\n", reply))
 
 
 def _has_number(text: str) -> bool:
@@ -115,6 +128,11 @@ def _has_number(text: str) -> bool:
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+WORDED = re.compile(
+    r"\b(?!(?:and|or)\b)[A-Za-z]{2}|[\u4e00-\u9fff]{2}|="
+)  # bare numbers in a row are guesses, not a sentence
 
 
 def claims(reply: str, question: str = "") -> list[str]:
@@ -125,10 +143,11 @@ def claims(reply: str, question: str = "") -> list[str]:
             return _by_value(n for text in said for n in all_numbers(text))
         found = [n for text in said for n in spoken(text)]
         return _by_value(_unasked(found, question) if len(said) == 1 else found)
-    text = concluding(reply)
+    text = concluding(_unasking(reply))
     if ALTERNATIVE.search(plain(text)):
         return _by_value(all_numbers(text))
-    return _by_value(_unasked(spoken(text), question))
+    found = spoken(text)
+    return _by_value(_unasked(found, question) if WORDED.search(plain(text)) else found)
 
 
 def _unasked(found: list[str], question: str) -> list[str]:
@@ -152,7 +171,7 @@ def spoken(text: str) -> list[str]:
     said = plain(text).strip(EDGES)
     if (one := counted(said)) is not None or (len(said) <= SPOKEN and (one := english(said)) is not None):
         return [str(one)]
-    return [str(n) for n in han_numbers(said)]
+    return [str(n) for n in han_numbers(said) or english_numbers(said)]
 
 
 def number(problem: Problem, reply: str) -> Found:
@@ -160,7 +179,26 @@ def number(problem: Problem, reply: str) -> Found:
     found = claims(reply, problem.question)
     if len(found) != 1:
         return SEVERAL if found else NOTHING
+    if hedged(found[0], reply):
+        return NOTHING
     return right(found[0]) if same(found[0], problem.answer, problem.question) else wrong(found[0])
+
+
+HEDGE = (
+    r"(?:\b(?:about|around|roughly|nearly|almost|approximately|maybe|perhaps|probably|possibly|near|close to)|[~≈±约]"
+    r"|接近|将近|差不多|大概|可能|也许)\W{0,4}(?:is|are|[是为有]|等于)?\W{0,4}"
+)
+AFTERTHOUGHT = r"[^\d\n]{0,8}(?:左右|上下|\bor so\b|\bonly if\b|\bis(?: not|n't)\b|不对|不是)"
+
+
+def hedged(claim: str, reply: str) -> bool:
+    """Whether a reply says of its number only that it is about that, or takes it back; fractions may be approximate."""
+    if not claim.lstrip("-").isdigit():
+        return False
+    text, number = plain(reply), re.escape(claim)
+    said = len(re.findall(rf"(?<![\d.]){number}(?![\d%])", text))
+    doubted = len(re.findall(rf"{HEDGE}{number}(?!\d)|(?<![\d.]){number}{AFTERTHOUGHT}", text, re.I))
+    return 0 < said <= doubted
 
 
 def same(claim: str, answer: object, question: str = "") -> bool:
@@ -218,7 +256,7 @@ def choice(problem: Problem, reply: str) -> Found:
     return right(found[0]) if letters(found[0]) == letters(str(problem.answer)) else wrong(found[0])
 
 
-NOT = r"(?:\bnot\s+(?:the\s+|an?\s+)?|n't\s+(?:the\s+|an?\s+)?|不是|并非|而非)"
+NOT = r"(?:\bnot\s+(?:the\s+|an?\s+)?|n't\s+(?:the\s+|an?\s+)?|\bother than\s+|\bexcept\s+|不是|并非|而非|除了?)"
 
 
 def named(reply: str, choices: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from firesteel.tasks.answers import Found, compared
+from firesteel.tasks.answers import SEVERAL, Found, compared, concluding, marked, right, wrong
 from firesteel.tasks.arithmetic import REPLIES
 from firesteel.tasks.numbers import bare
 from firesteel.tasks.numerals import counted
@@ -128,8 +128,29 @@ SAID_BASE = re.compile(
 
 def written_in(problem: Problem, reply: str) -> Found:
     """Verifier: the digits that the reply claims are the answer's; 0b, _2 and (base 2) may say the base, if it is right."""
-    base = int(problem.facts["base"])
-    return compared(problem, reply, lambda said: _digits(said, base) == str(problem.answer).upper().lstrip("0"))
+    base, gold = int(problem.facts["base"]), str(problem.answer).upper().lstrip("0")
+    found = compared(problem, reply, lambda said: _digits(said, base) == gold)
+    if found.reward or marked(reply) or re.search(r"\bnot\b|n't|\bor\b|不|或", reply):
+        return found
+    said = _sentence(problem.question, concluding(reply), base)
+    if len(said) != 1:
+        return SEVERAL if len(said) > 1 else found
+    return right(said[0]) if said[0] == gold else wrong(said[0])
+
+
+def _sentence(question: str, text: str, base: int) -> list[str]:
+    """The different numbers of a base that a sentence names, less those of the question; 10 of "base 10" is none."""
+    asked = {n.upper() for n in TOKENS.findall(bare(question))}
+    text = BASE_NAMED.sub(lambda m: " " if not m["sub"] or int(m["sub"]) == base else "z", bare(text))
+    if (named := re.search(r"(?:in|以)?\s*base\s*(\d{1,2})", text, re.I)) and int(named[1]) != base:
+        return []
+    text = re.sub(r"(?:in\s+)?base\s*\d{1,2}", " ", text, flags=re.I).rpartition("=")[2]
+    found = [n.upper().lstrip("0") for n in TOKENS.findall(text) if n.upper() not in asked]
+    return list(dict.fromkeys(n for n in found if all(c in DIGITS[:base] for c in n)))
+
+
+TOKENS = re.compile(r"(?<![A-Za-z0-9.-])(?=[A-F]{0,8}\d)[0-9A-Fa-f]{1,24}(?![A-Za-z0-9]|\.\d)")
+BASE_NAMED = re.compile(r"(?:\(?(?:10|16|[28])\s?进制)|_\{?(?P<sub>\d{1,2})\}?")
 
 
 def _digits(said: str, base: int) -> str | None:

@@ -72,7 +72,20 @@ def extract(reply: str, name: str) -> str | Found:
         return SEVERAL
     if defining or len(blocks) == 1:
         return (defining or blocks)[0]
-    return reply if not blocks and re.search(rf"^(?:def )?{re.escape(name)}\b", reply, re.M) else NOTHING
+    return _unfenced(reply) if not blocks and re.search(rf"^(?:def )?{re.escape(name)}\b", reply, re.M) else NOTHING
+
+
+PROSE = re.compile(r"(?:[A-Z][A-Za-z,'`]* [^=()\[\]{}#]*|[^\x00-\x7f][^=#]*)[.:!。：！]|\s*")  # a sentence, or nothing
+
+
+def _unfenced(reply: str) -> str:
+    """Code without a fence, less the sentences before and after it."""
+    lines = reply.split("\n")
+    while lines and PROSE.fullmatch(lines[0]):
+        lines.pop(0)
+    while lines and PROSE.fullmatch(lines[-1]):
+        lines.pop()
+    return "\n".join(lines)
 
 
 def judge(code: str, name: str, tests: Sequence[Sequence[Any]], run: Runner = run_in_sandbox) -> Found:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, Found, letters, marked, right, wrong
+from firesteel.tasks.answers import LONGEST, NOTHING, SENTENCE, SEVERAL, Found, letters, marked, right, wrong
 from firesteel.tasks.arithmetic import REPLIES
-from firesteel.tasks.numbers import bare, undenied
+from firesteel.tasks.numbers import ALTERNATIVE, bare, undenied
+from firesteel.tasks.numbers import worth as worth_of
+from firesteel.tasks.numerals import han
 from firesteel.tasks.task import Draw, Problem, Task
 
 ASKED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -125,15 +127,45 @@ UNDER = r"(?:<|小于|(?:is|are)\s+(?:smaller|less|fewer|shorter|lighter)\s+than
 THAN = {"大": "largest", "小": "smallest"}
 
 
+MOST = {
+    "largest": r"(?:largest|biggest|greatest|highest|maximum|longest|heaviest|最大|最多|最长|最重|最高)",
+    "smallest": r"(?:smallest|least|lowest|minimum|shortest|lightest|fewest|最小|最少|最短|最轻|最低)",
+}
+OPPOSITE = {"largest": "smallest", "smallest": "largest"}
+
+
 def picks(problem: Problem, reply: str) -> Found:
     """Verifier: the reply names one of the numbers compared, as shown or by value, or says which is over which."""
-    values: dict[str, str] = problem.facts["values"]
+    values, asked = problem.facts["values"], problem.facts["asked"]
     said = marked(reply)
-    text = undenied(bare("\n".join(said) or reply[-LONGEST:]))
-    found = _related(text, list(values), problem.facts["asked"]) or _named(text, values)
+    text = bare("\n".join(said) or reply[-LONGEST:])
+    if re.search(rf"(?:\bnot|n't|不是)\s*(?:the\s*)?{MOST[asked]}", text, re.I):
+        return NOTHING
+    text = undenied(
+        "\n".join(line for line in SENTENCE.findall(text) if not re.search(MOST[OPPOSITE[asked]], line, re.I))
+    )
+    found = _related(text, list(values), asked) or _named(text, values)
+    if len(found) > 1 and not ALTERNATIVE.search(text):
+        found = _superlative(text, values, asked) or found
     if len(found) != 1:
         return SEVERAL if found else NOTHING
     return right(found[0]) if letters(found[0]) == letters(str(problem.answer)) else wrong(found[0])
+
+
+def _superlative(text: str, values: dict[str, str], asked: str) -> list[str]:
+    """Of a text that names several, those it calls the largest (smallest), or larger than others."""
+    found: list[str] = []
+    for sentence in SENTENCE.findall(text):
+        most = re.search(MOST[asked], sentence, re.I)
+        if most is None:
+            comparative = re.search(OVER if asked == "largest" else UNDER, sentence)
+            found += _named(sentence[: comparative.start()], values) if comparative else []
+            continue
+        _, is_, after = re.split(r"(\bis\b|[:：=是为]|$)", sentence[most.end() :], maxsplit=1)
+        named = _named(after, values) if is_ else []
+        before = re.split(r"[,，；;]", sentence[: most.start()])[-1]
+        found += named or _named(before, values)
+    return list(dict.fromkeys(found))
 
 
 def _related(text: str, shown: list[str], asked: str) -> list[str]:
@@ -153,22 +185,41 @@ def _related(text: str, shown: list[str], asked: str) -> list[str]:
     return []
 
 
+UNIT = r"(?:km|[cm]?m|[km]?g|h|min|s|m?L)"
+WRITTEN = re.compile(
+    rf"(?<![\d./A-Za-z-])(\d+(?:,\d{{3}})*(?:[./]\d+)?)(?:\s{{0,3}}({UNIT}|%)(?![A-Za-z]))?(?![\d/A-Za-z])", re.I
+)
+
+
 def _named(text: str, values: dict[str, str]) -> list[str]:
-    """The numbers that a text names as they are shown; 9.90 names 9.9 and 50 cm names 50cm."""
-    found = []
-    squeezed = re.sub(r"(?<=\d)\s{1,3}(?=(?:km|c?m|k?g|h|min|s|m?L|%)(?![A-Za-z]))", "", text)
-    for shown in values:
-        digits, unit = re.fullmatch(r"([\d./]+)(.*)", shown).groups()  # type: ignore[union-attr]
-        zeros = r"0*" if "." in digits else r"(?:\.0+)?" if "/" not in digits else ""
-        if re.search(rf"(?<![\d./A-Za-z-]){re.escape(digits)}{zeros}{re.escape(unit)}(?![\d/%A-Za-z]|\.\d)", squeezed):
-            found.append(shown)
-    others = re.findall(r"(?<![\d./A-Za-z])\d+(?:[./]\d+)?(?:%|[A-Za-z]{1,3}\b)?", squeezed)
-    strange = [n for n in others if not any(_alike(n, shown) for shown in values)]
-    return found + strange[-1:]
+    """The numbers that a text names, by their worth; 9.90 names 9.9 and 50 cm names 50cm; and the last that is none of them."""
+    units = {shown[len(digits) :].lower(): digits for shown in values for digits in [_digits(shown)]}
+    rates = {
+        unit: Fraction(values[shown]) / worth
+        for unit, digits in units.items()
+        for shown in values
+        if shown.lower() == digits + unit and isinstance(worth := worth_of(digits), Fraction)
+    }
+    text = re.sub(
+        r"([一二三四五六七八九十]{1,3})分之([一二三四五六七八九十]{1,3})", lambda m: f"{han(m[2])}/{han(m[1])}", text
+    )
+    found, strange = [], []
+    for match in WRITTEN.finditer(text):
+        number, unit = worth_of(match[1].replace(",", "")), (match[2] or "").lower()
+        rate = Fraction(1, 100) if unit == "%" else rates.get(unit, Fraction(1) if not unit else None)
+        amount = number * rate if isinstance(number, Fraction) and rate else None
+        same = [shown for shown, value in values.items() if amount is not None and Fraction(value) == amount]
+        if same and (unit or not any(unit_ not in ("", "%") for unit_ in units)):
+            found += same
+        else:
+            strange.append(match[0])
+    return list(dict.fromkeys(found)) + strange[-1:]
 
 
-def _alike(one: str, shown: str) -> bool:
-    return one.rstrip("0").rstrip(".") == shown.rstrip("0").rstrip(".") or one == shown or shown.startswith(one)
+def _digits(shown: str) -> str:
+    match = re.match(r"[\d./]+", shown)
+    assert match is not None, shown
+    return match[0]
 
 
 TASK = Task(

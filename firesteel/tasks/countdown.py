@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from fractions import Fraction
 
-from firesteel.tasks.answers import NOTHING, SEVERAL, Found, marked, right, wrong
+from firesteel.tasks.answers import NOTHING, SEVERAL, Found, concluding, marked, right, wrong
 from firesteel.tasks.arithmetic import REPLIES
 from firesteel.tasks.expressions import LONGEST, Expression, Operation, leaves, parse, reduced, worth, written
-from firesteel.tasks.numbers import LATEX, plain
+from firesteel.tasks.numbers import LATEX, plain, undenied
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -129,6 +129,9 @@ def _sides(text: str, target: int) -> list[str]:
     sides = ["".join(side.split()) for side in text.split("=")]
     sides = [side if len(side) <= LONGEST else "?" for side in sides if side]
     trees = [parse(side) for side in sides]
+    grown = [len(leaves(tree)) for tree in trees if tree is not None]
+    if len(sides) > 1 and grown[1:] != sorted(grown[1:], reverse=True) and len(sides) > 2:
+        return sides  # a side after the result is another answer
     if len(sides) > 1 and all(tree is not None and _worth(tree) == target for tree in trees):
         return [side for side, tree in zip(sides, trees, strict=True) if isinstance(tree, Operation)][:1]
     return sides
@@ -144,11 +147,18 @@ def _worth(tree: Expression) -> Fraction | None:
 def _unmarked(reply: str, target: int) -> list[str]:
     """The expressions of a reply that marks none: all with an operation, each line and sentence by itself."""
     found = []
-    for line in re.split(r"[\n。;；,，]", _cleaned(reply[-READ:])):
+    for line in re.split(r"[\n。;；,，]", undenied(_cleaned(concluding(reply[-READ:])))):
         for match in WRITTEN.finditer(line):
-            if any(sign in match[0] for sign in "+-*/"):
+            if any(sign in match[0] for sign in "+-*/") and not _step(match[0], target):
                 found += _sides(match[0], target)
     return list(dict.fromkeys(found))
+
+
+def _step(equation: str, target: int) -> bool:
+    """Whether it is a true equation of one operation with another result than the target: a step, and no answer."""
+    left, sign, result = "".join(equation.split()).partition("=")
+    tree, worth_ = parse(left), parse(result) if sign else None
+    return isinstance(tree, Operation) and isinstance(worth_, int) and worth_ != target and _worth(tree) == worth_
 
 
 TASK = Task(

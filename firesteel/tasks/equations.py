@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable
 
-from firesteel.tasks.answers import NOTHING, SEVERAL, Found, marked, number, right, same, spoken, wrong
+from firesteel.tasks.answers import NOTHING, SEVERAL, Found, boxed, marked, number, right, same, spoken, wrong
 from firesteel.tasks.arithmetic import REPLIES
 from firesteel.tasks.numbers import bare, plain, worth
 from firesteel.tasks.task import Draw, Problem, Task
@@ -122,7 +122,7 @@ def make(draw: Draw) -> Problem:
 
 ASSIGNED = (
     r"(?<![A-Za-z0-9.*)+/-])(?<![+*/-]\s){name}\s{{0,3}}(?:=|是|为|等于|\bis\b|\bequals\b)\s{{0,3}}"
-    r"(?P<to>[^,;，；。\n]{{1,64}}?)(?=$|[,;，；。\n]|\.(?:\s|$)|\b(?:and|or)\b|[和且或])"
+    r"(?P<to>[^,;，；。\n]{{1,64}}?)(?=$|[,;，；。\n]|\.(?:\s|$)|\b(?:and|or)\b|[和且或]|\s(?:is|since|because|as)\b)"
 )
 TURNED = r"(?<![\w.*/^)+-])(?P<to>-?\d+(?:\.\d+)?)\s{{0,3}}=\s{{0,3}}{name}(?![\w(])"
 RELATED = re.compile(r"[A-Za-z]\s{0,3}[-+*/^\d()\s]{0,16}[=<>≠]")  # an unknown, and something after it
@@ -134,10 +134,14 @@ def solves(problem: Problem, reply: str) -> Found:
     solution: dict[str, int] = problem.facts["solution"]
     said = "\n".join(marked(reply)) or reply[-4_096:]
     given = {name: _assigned(name, said) for name in solution}
+    if len(solution) > 1 and not any(given.values()) and len(boxed(reply)) > 1:  # each in a box of its own
+        given = {
+            name: _assigned(name, re.sub(r"\\boxed\s*\{([^{}]{0,64})\}", r"\1", reply[-4_096:])) for name in solution
+        }
     if len(solution) > 1 and not any(given.values()):
         given = _paired(said, list(solution))
     if len(solution) == 1 and not any(given.values()):
-        if RELATED.search(plain(said)):
+        if RELATED.search(plain(said).replace("!=", "≠")):
             return NOTHING  # 2x=8 gives x no value
         (wanted,) = solution.values()
         return number(Problem(problem.question, wanted), reply)
@@ -151,10 +155,12 @@ def solves(problem: Problem, reply: str) -> Found:
 
 def _assigned(name: str, said: str) -> list[str]:
     """The different values that a text gives an unknown; x=8/2=4 gives it one."""
-    text = bare(said)
-    found: list[str] = []
+    text = re.sub(r"(?m)^\s*[-*•]\s+(?=[A-Za-z]\s*[=:])", "", bare(said))
+    found: list[str] = ["or"] if re.search(rf"{name}\s*=\s*(?:±|\\pm)", said) else []
     for pattern in (ASSIGNED, TURNED):
-        for match in re.finditer(pattern.format(name=name), text):
+        for match in re.finditer(pattern.format(name=name), text, re.I):
+            if re.search(rf"(?<![A-Za-z]){name}\s*=", match["to"], re.I):
+                found.append("or")  # x=3 x=4 x=5
             to = match["to"].rpartition("=")[2] if "=" in match["to"] else match["to"]
             found += [to.strip()] if re.search(r"\d\s?[A-Za-z(]", to) else spoken(to)  # x=4y is no value
     if re.search(rf"{name}\s*(?:=|is)[^=\n]{{1,20}}(?:\bor\b|或)", text):

@@ -240,7 +240,7 @@ def _empty(problem: Problem, said: str) -> str:
         *problem.facts["topics"].values(),
         *(str(r.get(k, "")) for r in rules for k in ("word", "with", "topic")),
     ):
-        rest = _word(plain(given)).sub(" ", rest) if given else rest
+        rest = re.sub(_word(plain(given).strip(" ,.!，。！")).pattern, " ", rest, flags=re.I) if given else rest
     units = (
         HAN.findall(rest)
         if language == "zh"

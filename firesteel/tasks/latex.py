@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,17 +26,41 @@ def equal(problem: Problem, reply: str) -> Found:
     said = marked(reply[-LONGEST:]) or [reply.strip()]
     if gold is None:
         return Found(0.0, "unreadable gold")
-    if not said[0] or len(said[0]) > SPOKEN + 2 * len(str(problem.answer)):
-        return NOTHING
     read = list(dict.fromkeys(formed(text, form) for text in said))
+    if read == [None]:
+        read = stated(said, form, problem.question) or [None]
     if len(read) > 1:
         return SEVERAL
+    if read[0] is None and (not said[0] or len(said[0]) > SPOKEN + 2 * len(str(problem.answer))):
+        return NOTHING
     if read[0] is None:
         return Found(0.0, "not in the form that was asked", said[0])
     if read[0] == gold:
         return right(said[0])
     same = judge().equal(gold, read[0])
     return Found(0.0, "unreadable gold") if same is None else right(said[0]) if same else wrong(said[0])
+
+
+INLINE = re.compile(r"\$\$?([^$]{1,300})\$|\\\((.{1,300}?)\\\)|\\\[(.{1,300}?)\\\]", re.S)
+UNSURE = re.compile(r"\b(?:not|or|maybe|perhaps|either|about)\b|n't|[≠≈]|或|不是|可能|大约", re.I)
+CHAINED = ("fraction", "integer", "radical", "polynomial", "matrix")  # forms in which a = b = c ends in the answer
+
+
+def stated(said: Sequence[str], form: str, question: str) -> list[str | None]:
+    """The different answers of a form within sentences and at the ends of equations, less those that the question names."""
+    if any(UNSURE.search(text) for text in said):
+        return []
+    found: list[str | None] = []
+    asked = {formed(part, form) for part in _formulas(question)}
+    for text in said:
+        for formula in _formulas(text) or [re.sub(r"^[*_ ]+|[*_ .。]+$", "", text)]:
+            sides = [formula, *(formula.split("=") if form in CHAINED else ())]
+            found += [each for side in sides if (each := formed(side, form)) and each not in asked]
+    return list(dict.fromkeys(found))
+
+
+def _formulas(text: str) -> list[str]:
+    return [next(part for part in m.groups() if part) for m in INLINE.finditer(text)]
 
 
 # --- writing -----------------------------------------------------------------------------------------------------------

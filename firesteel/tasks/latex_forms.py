@@ -37,8 +37,8 @@ def tidy(text: str) -> str:
     text = text.strip()
     for old, new in PIECES:
         text = text.replace(old, new)
-    text = re.sub(r"(?<!\\)\\ ", " ", text)
-    text = re.sub(r"√\(?(\d+)\)?", r"\\sqrt{\1}", text)
+    text = re.sub(r"(?<!\\)\\ |^\*\*|\*\*$", " ", text)
+    text = re.sub(r"(?:√|根号)\(?(\d+)\)?", r"\\sqrt{\1}", text)
     text = re.sub(r"\\(sqrt)\s*(\d)", r"\\\1{\2}", text)
     text = re.sub(r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\(?:text|mathrm)\{\s*(or|and|或|和)\s*\}", r" \1 ", text)
@@ -47,7 +47,10 @@ def tidy(text: str) -> str:
 
 def _joined(text: str) -> str:
     """Without spaces, and without `f'(x) =` in front."""
-    return re.sub(r"^(?:[A-Za-z](?:'|_\{?\d\}?)?(?:\(x\))?|y'|\\det\(?[A-Z]\)?)=", "", re.sub(r"\s+", "", text))
+    text = re.sub(r"\s+", "", text)
+    return re.sub(
+        r"^(?:[A-Za-z](?:'|_\{?\d\}?)?(?:\(x\))?|y'|\\frac\{d[fy]?\}\{dx\}(?:f\(x\)|y)?|\\det\(?[A-Z]\)?)=", "", text
+    )
 
 
 def _fraction(text: str) -> str | None:

@@ -61,10 +61,11 @@ def _same(grid: Grid, cells: Open, kind: str, value: str, other: str, its: str) 
 
 
 def _differ(grid: Grid, cells: Open, kind: str, value: str, other: str, its: str) -> Iterator[tuple[Cell, str]]:
+    one, two = {value}, {its}
     for person in grid.people:
-        if cells[kind, person] == {value}:
+        if cells[kind, person] == one:
             yield (other, person), its
-        if cells[other, person] == {its}:
+        if cells[other, person] == two:
             yield (kind, person), value
 
 
@@ -122,11 +123,12 @@ def solve(grid: Grid, clues: Sequence[Clue], cells: Open | None = None) -> tuple
     """
     cells, steps = grid.cells() if cells is None else cells, list[Step]()
     before = -1
-    while before != (left := sum(map(len, cells.values()))):
+    while before != (left := sum(map(len, cells.values()))) > len(cells):
         before = left
         for i, (sort, *args) in enumerate(clues, 1):
             for cell, value in list(RULES[sort](grid, cells, *args)):
-                _cross(grid, cells, cell, value, i, steps)
+                if value in cells[cell]:  # mostly it is not: asked here, it costs no call
+                    _cross(grid, cells, cell, value, i, steps)
     return cells, steps
 
 

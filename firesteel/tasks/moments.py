@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 
-from firesteel.tasks.answers import NOTHING, SEVERAL, Found, concluding, marked, right, wrong
+from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, Found, concluding, marked, right, wrong
 from firesteel.tasks.numbers import bare, plain, undenied
+from firesteel.tasks.numerals import NUMERAL, han
 from firesteel.tasks.task import Problem
 
 DAYS = (
@@ -23,6 +24,14 @@ TIME = re.compile(
     r"(?P<zh>凌晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里|半夜|午夜)?\s{0,3}(?<![\d.:])(?P<h>\d{1,2})\s{0,3}(?::|点|时|h)\s{0,3}"
     r"(?:(?P<m>\d{1,2})(?!\d)|(?P<half>半)|(?P<quarter>一刻)|(?P<sharp>整|钟)?(?!\d))\s{0,3}分?(?::(?P<s>\d\d))?\s{0,3}(?P<en>[ap]\.?m\b\.?)?|"
     r"(?<![\d.:])(?P<h12>\d{1,2})\s{0,3}(?P<only>[ap]\.?m\b\.?)",
+    re.I,
+)
+DURATION = re.compile(
+    r"(?<![:\d])\d{1,4}\s{0,3}(?:hours?\b|hrs?\b|h\b|个?小时|minutes?\b|mins?\b|分钟)(?:\s{0,3}(?:and\s)?\d{1,4}\s{0,3}(?:minutes?\b|mins?\b|分钟?))?",
+    re.I,
+)
+BESIDE = re.compile(  # 15:30 is not when it is before 15:30
+    r"\b(?:before|after|past|until)\s+(?:\d{1,2}:\d\d\b|[a-z]{3,6}day\b)|(?:星期|周|礼拜)[一二三四五六日天]的?[前后]一?天",
     re.I,
 )
 LATE = {"下午", "傍晚", "晚上", "夜里"}
@@ -47,7 +56,9 @@ def days(text: str) -> list[int]:
 
 def times(text: str) -> list[int]:
     """The clock times of a text, in minutes after midnight; those that no clock shows are -1."""
-    text = bare(text)
+    text = re.sub(rf"[{NUMERAL}]{{1,3}}(?=[点时分])", lambda m: str(han(m[0]) or m[0]), bare(text))
+    text = re.sub(r"\b([01]\d|2[0-3])([0-5]\d)\s?hours\b", r"\1:\2", text)
+    text = DURATION.sub(" ", text)
     found = [_minutes(m) for m in TIME.finditer(text)]
     return found + [at for pattern, at in NAMED_TIMES if pattern.search(text) and not found]
 
@@ -103,10 +114,14 @@ Read = Callable[[str], "Iterable[object]"]
 def _says(problem: Problem, reply: str, read: Read) -> Found:
     """The one moment that a reply claims: in its mark, or in what it concludes, less those that the question names."""
     said = "\n".join(marked(reply))
-    found = list(dict.fromkeys(read(undenied(said or concluding(reply)))))
+    found = list(dict.fromkeys(read(undenied(BESIDE.sub(" ", said or concluding(reply))))))
+    if not found and not said:
+        found = list(dict.fromkeys(read(undenied(BESIDE.sub(" ", reply[-LONGEST:])))))
     if len(found) > 1 and not said:
         asked = set(read("\n".join(problem.facts.get("asked", ())) or problem.question))
         found = [each for each in found if each not in asked] or found
+    if len(found) > 1 and not said and "=" in reply:  # 8:55+6:35=15:30
+        found = list(dict.fromkeys(read(reply.rpartition("=")[2]))) or found
     if len(found) != 1:
         return SEVERAL if found else NOTHING
     wanted = list(read(str(problem.answer)))

@@ -13,7 +13,8 @@ from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, TAGGED, Found, bo
 from firesteel.tasks.task import Problem
 
 DOUBT = re.compile(
-    r"\b(?:not|no|never|neither|nor|cannot|either|or|maybe|perhaps|possibly|unknown|unless|if)\b|n't|[不没非或]|可能|未知|如果|也许",
+    r"\b(?:not|no|never|neither|nor|nobody|cannot|either|or|maybe|perhaps|possibly|unknown|unless|if|other than|except)\b"
+    r"|n't|[?？]|[不没非或]|可能|未知|如果|也许",
     re.I,
 )
 TOLD = re.compile(r"(?:answers?|solution)\s*(?:is|are|:)+|(?:答案|答|结果)\s*(?:是|为|:)+", re.I)
@@ -25,6 +26,9 @@ def assignment(problem: Problem, reply: str) -> Found:
     """Verifier: the reply gives every person of `answer` (person -> values) just those, of the kinds in facts["kinds"]."""
     texts = claimed(reply)
     read = [_read(text, list(problem.answer), problem.facts["kinds"]) for text in texts]
+    if len(texts) == 1 and read[0] is None:  # a paragraph of its own, after those that think
+        texts = [part for part in texts[0].split("\n\n") if _read(part, list(problem.answer), problem.facts["kinds"])]
+        read = [_read(text, list(problem.answer), problem.facts["kinds"]) for text in texts]
     if not read or any(r is None for r in read):
         return NOTHING
     if any(r != read[0] for r in read):
@@ -36,14 +40,64 @@ def assignment(problem: Problem, reply: str) -> Found:
 
 def one_of(problem: Problem, reply: str) -> Found:
     """Verifier: the reply names one of facts["choices"], the right one, and neither denies nor doubts it."""
-    texts = claimed(reply)
-    found = {name for text in texts for name in named(text, problem.facts["choices"])}
+    texts, choices = claimed(reply), problem.facts["choices"]
+    found = {name for text in texts for name in named(text, choices)}
+    subject, others = _subject(problem)
+    if subject and (len(found) > 1 or others):
+        told = _told(texts, choices, subject, others)
+        if told is None or (len(found) > 1 and len(told) != 1):
+            return SEVERAL if len(found) > 1 else NOTHING
+        doubtful, found = False, told or found
+    else:
+        doubtful = any(DOUBT.search(plain(text)) for text in texts)
     if len(found) > 1:
         return SEVERAL
-    if not found or any(DOUBT.search(plain(text)) for text in texts):
+    if not found or doubtful:
         return NOTHING
     name = found.pop()
     return right(name) if letters(name) == letters(str(problem.answer)) else wrong(name)
+
+
+CLAUSE = re.compile(r"[.,;:!。，；：！\n]+|\b(?:and|so|but|because|since)\b|所以|因此|但")
+
+
+def _subject(problem: Problem) -> tuple[str, list[str]]:
+    """Whom or what the question's last line asks about, and the others of its sort; nothing where it does not say."""
+    sorts = [problem.facts.get("people", []), *problem.facts.get("kinds", [])]
+    last = problem.question.strip().rpartition("\n")[2]
+    for sort in sorts:
+        asked = named(last, sort) if sort else []
+        if len(asked) == 1 and not set(sort) & set(problem.facts["choices"]):
+            return asked[0], [each for each in sort if each != asked[0]]
+    return "", []
+
+
+def _told(texts: Sequence[str], choices: Sequence[str], subject: str, others: Sequence[str]) -> set[str] | None:
+    """The choices that clauses give the subject; empty where no clause names it or another; None where only others get one.
+
+    None, too, where a clause about the subject is in doubt, or a bare choice stands beside others.
+    """
+    found: set[str] = set()
+    bare: set[str] = set()
+    elsewhere = False
+    for clause in (part for text in texts for part in CLAUSE.split(plain(text)) if part):
+        own = named(clause, choices)
+        if not own and not named(clause, [subject]):
+            continue
+        about, strangers = named(clause, [subject]), named(clause, others)
+        if DOUBT.search(clause):
+            if about or not strangers:
+                return None
+            continue
+        if about and not strangers:
+            found |= set(own)
+        elif own and not strangers:
+            bare |= set(own)
+        elif own:
+            elsewhere = True
+    if bare - found and (found or len(bare) > 1):
+        return None
+    return None if elsewhere and not found and not bare else found | bare
 
 
 def claimed(reply: str) -> list[str]:
@@ -60,6 +114,8 @@ def _read(text: str, people: Sequence[str], kinds: Sequence[Sequence[str]]) -> R
     """One value of each kind for every person, or None where one is missing, doubtful or said twice differently."""
     if DOUBT.search(text) or not people:
         return None
+    for value in (each for kind in kinds for each in kind if each.isascii()):
+        text = re.sub(rf"\b({re.escape(value)})s\b", r"\1", text, flags=re.I)
     pattern = "|".join(rf"(?<![A-Za-z]){re.escape(p)}(?![A-Za-z])" if p.isascii() else re.escape(p) for p in people)
     names = list(re.finditer(pattern, text))
     if not names:

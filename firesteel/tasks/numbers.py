@@ -31,8 +31,14 @@ LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\[,;: ]", " "),
         (r"\\%", "%"),
         (r"\^\s*\{([^{}]{1,16})\}", r"^\1"),
+        (r"\\(?:begin|end)\{[a-z]{1,16}\*?\}|&(?==)", " "),
+        (r"\\\\", "\n"),
+        (r"<!--|-->", "\n"),
+        (r"[-=]>", "="),
+        (r"!=", "≠"),
     )
 )
+TEN_THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,8}(?:\.\d{1,4})?)\s?万(?:零?(\d{4})(?!\d))?")
 SYMBOLS = frozenset("-+*×÷/^")
 LABEL = re.compile(
     r"^[ \t]*(?:[*#]{1,3}[ \t]*)?(?:\d{1,2}[.)、](?=[ \t]+\S|[^\s\d])|(?:step|步骤)[ \t]*\d{1,2}[ \t]*[:：.]?)",
@@ -41,8 +47,9 @@ LABEL = re.compile(
 SCIENTIFIC = re.compile(r"(?<=\d)[ ]?[*×x][ ]?10[ ]?\^[ ]?([+-]?\d{1,3})(?![\d.])")
 MIXED = re.compile(r"(?<![\d./])(\d{1,9})[ ]{1,3}(\d{1,9})/(\d{1,9})(?![\d/])")
 DENIED = re.compile(
-    r"(?:\bnot\b|n't\b|\bnever\b|more than|less than|fewer than|greater than|larger than|smaller than|at least|at most|"
-    r"不是|不为|不等于|并非|而非|大于|小于|多于|少于|超过|不到|不足|至少|至多|[≠<>≥≤])[\s:=]*(?:equal to|exactly|be)?\s*$",
+    r"(?:\bnot\b|n't\b|\bnever\b|\b(?:[a-z]{2,9}er|more|less) than|at least|at most|\bother than|(?:\bnot|n't) [a-z]{2,6}|"
+    r"不是|不为|不等于|并非|而非|没有|不止|不只|大于|小于|多于|少于|超过|不到|不足|至少|至多|[≠<>≥≤])"
+    r"[\s:=]*(?:equal to|exactly|be)?\s*$",
     re.I,
 )
 DENIAL = re.compile(
@@ -54,7 +61,7 @@ ALTERNATIVE = re.compile(r"\d[^\d\n。;；]{0,12}(?:\bor\b|或|还是)[^\d\n。;
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\d.]))?|\.\d+"
 WHOLE = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?(?:/\d+)?", re.ASCII)
 TOKEN = re.compile(
-    rf"(?P<number>(?<![A-Za-z_.])(?<![A-Za-z]-)(?:{NUMBER})(?:/\d+(?![\d.]))?%?(?![A-Za-z_]{{0,32}}\d))"
+    rf"(?P<number>(?<![A-Za-z_.第])(?<![A-Za-z]-)(?:{NUMBER})(?:/\d+(?![\d.]))?%?(?![A-Za-z_]{{0,32}}\d|(?:st|nd|rd|th|[xyn])\b))"
     r"|(?P<equal>=+|≈|等于|\bequals?\b)"
     r"|(?P<operator>(?<![A-Za-z])[-/]|[-/](?![A-Za-z])|[+*×÷^]|\b(?:plus|minus|times|divided by)\b|[加减乘除]以?)"
     r"|(?P<open>[(\[])|(?P<close>[)\]])|(?P<stop>[\n。！？；;!?，、,:：]|\.(?=\s|$))|(?P<word>[A-Za-z_][A-Za-z_0-9]*|[^\s])"
@@ -107,6 +114,7 @@ def bare(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = LABEL.sub(" ", plain(text).replace("**", "").replace("`", ""))
     text = re.sub(r"(?<![\d)])(?<![\d)]\s)\b(?:minus|negative)\s+(?=\d)|负\s?(?=\d)|零下\s?(?=\d)", "-", text)
+    text = TEN_THOUSANDS.sub(lambda m: str(round(float(m[1]) * 10_000) + int(m[2] or 0)), text)
     return MIXED.sub(_improper, SCIENTIFIC.sub(r"e\1", text))
 
 
@@ -143,7 +151,8 @@ def runs(text: str) -> Iterator[Run]:
         if kind == "stop":
             yield run
             run, begun = Run(), token.end()
-        elif kind == "equal":
+        elif kind == "equal" or (kind == "word" and run.operated[-1] and token[0].lower() in ("is", "gives", "makes")):
+            kind = "equal"
             run.sides.append([])
             run.operated.append(False)
         elif kind == "number":

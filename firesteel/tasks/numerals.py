@@ -98,3 +98,13 @@ def english(text: str) -> int | None:
             break
         read += 1
     return sign * (total + group) if read else None
+
+
+WORD = "|".join([*WORDS, "hundred", *SCALES])
+SPELT = re.compile(rf"\b(?:{WORD})\b(?:[- ](?:and )?(?:{WORD})\b)*", re.I)
+
+
+def english_numbers(text: str) -> list[int]:
+    """The numbers in English words of a text; a lone "one" may be a pronoun and is none."""
+    found = (english(m[0]) for m in SPELT.finditer(text) if m[0].casefold() != "one")
+    return [n for n in found if n is not None]

@@ -9,10 +9,12 @@ level 4   a fact after changes: who has the thing now, where somebody is now
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
-from firesteel.tasks.answers import Found, choice
+from firesteel.tasks.answers import NOTHING, Found, choice
 from firesteel.tasks.reading_words import (
     ACTS,
     ASKED,
@@ -90,20 +92,29 @@ def _follows(draw: Draw, language: str) -> Problem:
 
 def judged(problem: Problem, reply: str) -> Found:
     """Verifier of level 3: one of the verdicts; 不对 is one of its own, not 对."""
-    return choice(problem, reply.replace("不对", "错").replace("不正确", "错"))
+    said = re.sub(r"不对|不正确", "错", re.sub(r"没有?错|不错", "对", reply))
+    return choice(problem, re.sub(r"\bno (?:idea|way|one)\b", " ", said, flags=re.I))
+
+
+def chosen(problem: Problem, reply: str) -> Found:
+    """Verifier of the other levels: one of the choices, and not that nobody did it."""
+    return NOTHING if re.search(r"\bnobody\b|\bno one\b|没有?人", reply, re.I) else choice(problem, reply)
 
 
 def _changes(draw: Draw, language: str) -> Problem:
     """A thing is handed on; who has it at the end."""
     rng = draw.rng
     names, thing = rng.sample(NAMES[language], 4), rng.choice(THINGS[language])
-    steps = rng.randint(2, 3)
+    holders = names[:2]
+    for _ in range(
+        rng.randint(1, 3)
+    ):  # it may come back, or whoever is named last for the first time would be the answer
+        holders.append(rng.choice([name for name in names[:3] if name != holders[-1]]))
     begin, hand = CARRY[language]
-    lines = [begin.format(a=names[0], thing=thing)]
-    lines += [rng.choice(hand).format(a=names[k], b=names[k + 1], thing=thing) for k in range(steps)]
+    lines = [begin.format(a=holders[0], thing=thing)]
+    lines += [rng.choice(hand).format(a=a, b=b, thing=thing) for a, b in pairwise(holders)]
     question = draw.wording(WHO_HAS[language][:2], WHO_HAS[language][2:]).format(thing=thing)
-    working = " -> ".join(names[: steps + 1])
-    return _problem(language, lines, question, names[steps], names, working)
+    return _problem(language, lines, question, holders[-1], list(dict.fromkeys(holders)), " -> ".join(holders))
 
 
 def _problem(language: str, lines: list[str], question: str, answer: str, choices: list[str], working: str) -> Problem:
@@ -114,6 +125,7 @@ def _problem(language: str, lines: list[str], question: str, answer: str, choice
         working,
         REPLIES[language].format(answer),
         language,
+        verify=chosen,
         facts={"choices": list(dict.fromkeys(choices))},
     )
 

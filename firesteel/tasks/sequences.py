@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from firesteel.tasks.answers import Found, number
 from firesteel.tasks.arithmetic import REPLIES
+from firesteel.tasks.numbers import plain
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -146,6 +149,13 @@ KINDS: dict[int, tuple[Callable[[random.Random], Made], ...]] = {
 }  # fmt: skip
 
 
+def continued(problem: Problem, reply: str) -> Found:
+    """Verifier: the number that the reply claims; all terms with one more claim the last."""
+    terms = [str(term) for term in problem.facts["terms"]]
+    said = re.findall(r"-?\d+", plain(reply)) if re.fullmatch(r"[-\d\s,、，.。*$]{1,400}", reply) else []
+    return number(problem, said[-1] if said[:-1] == terms else reply)
+
+
 def make(draw: Draw) -> Problem:
     """One sequence of its level's kinds, redrawn until no rule that fits says otherwise."""
     rng = draw.rng
@@ -156,7 +166,13 @@ def make(draw: Draw) -> Problem:
     shown = ("，" if language == "zh" else ", ").join(map(str, terms[:-1]))
     question = draw.wording(QUESTIONS[language], UNSEEN[language]).format(s=shown)
     return Problem(
-        question, terms[-1], steps, REPLIES[language].format(terms[-1]), language, facts={"terms": terms[:-1]}
+        question,
+        terms[-1],
+        steps,
+        REPLIES[language].format(terms[-1]),
+        language,
+        verify=continued,
+        facts={"terms": terms[:-1]},
     )
 
 

@@ -7,9 +7,9 @@ import random
 import re
 from collections.abc import Sequence
 
-from firesteel.tasks.answers import Found, compared, exact, letters, unwrapped
+from firesteel.tasks.answers import SENTENCE, Found, compared, letters, marked, number, unwrapped
 from firesteel.tasks.arithmetic import REPLIES
-from firesteel.tasks.numbers import plain, value
+from firesteel.tasks.numbers import bare, plain, value
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -76,7 +76,7 @@ def make(draw: Draw) -> Problem:
         answer = ", ".join(ordered)
     question = draw.wording(QUESTIONS[language][kind], UNSEEN[language][kind]).format(s=joint.join(items), k=k)
     reply = REPLIES[language].format(answer)
-    verify = exact if kind in ("k", "median") else lists
+    verify = placed if kind in ("k", "median") else lists
     return Problem(question, answer, steps, reply, language, verify=verify, facts={"kind": kind})
 
 
@@ -105,11 +105,33 @@ APART = re.compile(r"\s*(?:[,;、|]|\s|<|>|→|->|\band\b|和)+\s*")
 def lists(problem: Problem, reply: str) -> Found:
     """Verifier: the reply claims the answer's items, all of them, in its order, and nothing else."""
     wanted = _items(str(problem.answer))
-    return compared(problem, reply, lambda said: _items(said) == wanted)
+    return compared(problem, reply, lambda said: wanted in (_items(said), _items(_listed(said))))
+
+
+def placed(problem: Problem, reply: str) -> Found:
+    """Verifier: the number that the reply claims; after a sorted list, the one that its last sentence ends with."""
+    found = number(problem, reply)
+    if found.parsed is None and not marked(reply):
+        ends = [m[1] for line in SENTENCE.findall(plain(reply)) if (m := ENDING.search(bare(line)))]
+        if len(set(ends)) == 1:
+            return number(problem, ends[0])
+    return found
+
+
+ENDING = re.compile(r"(?:\bis|[是为])\s*(\d+)[^\d\n]{0,24}$", re.I)
+INTRODUCED = re.compile(r"^(?P<head>[^\n:：]{1,80})[:：](?P<list>.+)$", re.S)
+
+
+def _listed(text: str) -> str:
+    """What follows a colon, unless what is before it denies."""
+    match = INTRODUCED.match(text.strip())
+    return match["list"] if match and not re.search(r"\bnot\b|n't|不", match["head"]) else text
 
 
 def _items(text: str) -> list[object]:
     """The items of a list, numbers by value; a list may stand in brackets, one item a line, numbered or not."""
+    if "<" in text and ">" in text.replace("->", ""):
+        return []
     text = re.sub(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+", " ", plain(unwrapped(text)), flags=re.M)
     text = re.sub(r"\\[,; ]|\\(?:left|right|lt|gt)\b|[\[\](){}\"'`*$]", " ", text)
     parts = [part for part in APART.split(text.strip(" \t\n.,;:。")) if part]

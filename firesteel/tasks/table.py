@@ -84,6 +84,10 @@ def _named(name: str) -> Task:
         return extras.chalkbase("")
     if name.endswith(".jsonl"):
         return questions.load(name)
+    if name.endswith(".py"):
+        raise RecipeError(
+            "a file of tasks, and which of them?", value=name, hint=f"{name}:NAME, where NAME is a function in it"
+        )
     known = TASKS | FOR_JUDGING
     if name not in known:
         raise RecipeError("unknown task", value=name, hint=nearest(name, known))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from firesteel.tasks.answers import number
+from firesteel.tasks.answers import Found, named, number, wrong
 from firesteel.tasks.arithmetic import REPLIES
 from firesteel.tasks.naming import one_of
 from firesteel.tasks.task import Draw, Problem, Task
@@ -200,6 +201,17 @@ def table(rng: random.Random, language: str, rows: int, columns: int) -> Table:
     return Table(names, cities, numbers)
 
 
+def amount(problem: Problem, reply: str) -> Found:
+    """Verifier: the number that the reply claims, and not of somebody or some city that the question does not name."""
+    found = number(problem, reply)
+    last = problem.question.strip().rpartition("\n")[2]
+    for sort in (problem.facts.get("people", []), *problem.facts.get("kinds", [])):
+        asked, said = set(named(last, sort)), set(named(reply, sort))
+        if found.reward and asked and said and not asked & said:
+            return wrong(str(found.parsed))
+    return found
+
+
 def make(draw: Draw) -> Problem:
     """One table and one question."""
     rng, language = draw.rng, draw.language()
@@ -211,8 +223,9 @@ def make(draw: Draw) -> Problem:
     seen, unseen = asked.question[language]
     question = f"{shape(found.rows(language))}\n{draw.wording((seen,), (unseen,)).format(**words)}"
     reply = REPLIES[language].format(asked.answer)
-    facts = {"choices": list(asked.choices)} if asked.choices else {}
-    verify = one_of if asked.choices else number
+    facts: dict[str, Any] = {"people": list(found.names), "kinds": [sorted(set(found.cities))]}
+    facts |= {"choices": list(asked.choices)} if asked.choices else {}
+    verify = one_of if asked.choices else amount
     return Problem(question, asked.answer, asked.working, reply, language, draw.level, verify, facts)
 
 

@@ -15,6 +15,7 @@ T = TypeVar("T")
 Split = Literal["train", "test"]
 Verifier = Callable[["Problem", str], Found]
 TEST_SHARE = 10  # one question in this many is kept for tests, by the hash of its text
+PATIENCE = 50  # draws in a row without a new question, for each that was found, until no more are looked for
 LANGUAGES = ("zh", "en")
 
 
@@ -53,7 +54,11 @@ class Draw:
     unseen: bool = False  # word it as no training question is worded
 
     def language(self) -> str:
-        """One of the languages, uniform."""
+        """One of the languages, uniform. Raises UserError for a task that has none."""
+        if not self.languages:
+            raise UserError(
+                "the task draws a language and has none", hint='after the function: boxes.languages = ("zh", "en")'
+            )
         return self.rng.choice(self.languages)
 
     def wording(self, seen: Sequence[T], unseen: Sequence[T]) -> T:
@@ -101,12 +106,13 @@ class Task:
     def distinct(self, split: Split, seed: int, count: int) -> list[Problem]:
         """`count` problems with different questions."""
         found: dict[str, Problem] = {}
-        index = 0
+        index = latest = 0
         while len(found) < count:
             problem = self.problem(split, seed, index)
-            found.setdefault(problem.question, problem)
             index += 1
-            if index >= 100 * count + 10_000:
+            if problem.question not in found:
+                found[problem.question], latest = problem, index
+            elif index - latest >= PATIENCE * (len(found) + 10):
                 raise self._too_few(f"{index} draws gave {len(found)} of {count} for the {split} split")
         return list(found.values())
 

@@ -1,6 +1,6 @@
 """Answers that would earn a reward without having worked for it; they earn nothing, and are counted by name.
 
-no thought        there is no <think>...</think>, or nothing is in it, or nothing but the answer
+no thought        there is no <think>...</think>, or nothing is in it, or nothing but the answer or the question
 copied question   the reply repeats the question, so that a verifier may find in it what it looks for
 padding           the thought or the reply is mostly the same again and again, or mostly blank
 two thoughts      the reply opens a thought of its own, where guesses could hide
@@ -52,7 +52,8 @@ def _thought(problem: Problem, reasoning: str | None, reply: str) -> bool:
     if reasoning is None:
         return False
     said, own = letters(reasoning), letters(reply)
-    if sum(c.isalnum() for c in said) < THOUGHT or said == own or (len(said) < COPIED and said in own):
+    added = said.replace(letters(problem.question), " ")  # the question again is no thought
+    if sum(c.isalnum() for c in added) < THOUGHT or said == own or (len(said) < COPIED and said in own):
         return False
     if WORKED.search(said):
         return True

@@ -6,6 +6,7 @@ question leaves the unit open.
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from itertools import pairwise
 
 from firesteel.tasks.answers import NOTHING, SEVERAL, Found, claims, concluding, marked, right, same, wrong
 from firesteel.tasks.arithmetic import REPLIES
-from firesteel.tasks.numbers import ALTERNATIVE, NUMBER, bare, plain, undenied, value
+from firesteel.tasks.numbers import ALTERNATIVE, DENIED, NUMBER, bare, plain, undenied, value
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -89,15 +90,20 @@ def make(draw: Draw) -> Problem:
 
 def _pair(rng: random.Random, language: str, level: int) -> tuple[Unit, Unit]:
     """A larger and a smaller unit of one kind, a whole factor between them."""
+    pairs = _pairs(language, level)
+    if level == 3 and rng.random() < 0.7:
+        pairs = tuple(pair for pair in pairs if max(unit.level for unit in pair) == 3)
+    return rng.choice(pairs)
+
+
+@functools.cache
+def _pairs(language: str, level: int) -> tuple[tuple[Unit, Unit], ...]:
     low, high = SPANS[level]
-    pairs = [
+    return tuple(
         (a, b) for a in ALL for b in ALL
         if a.kind == b.kind and a.level <= level and b.level <= level and low <= a.worth / b.worth <= high
         and (a.worth / b.worth).denominator == 1 and _names(a, language) and _names(b, language)
-    ]  # fmt: skip
-    if level == 3 and rng.random() < 0.7:
-        pairs = [pair for pair in pairs if max(unit.level for unit in pair) == 3]
-    return rng.choice(pairs)
+    )  # fmt: skip
 
 
 def _up(draw: Draw, language: str, large: Unit, small: Unit, n: int) -> Problem:
@@ -194,7 +200,12 @@ def measures(problem: Problem, reply: str) -> Found:
     total = _as_one(found)
     if total is None or (len(found) > 1 and ALTERNATIVE.search(plain(text))):
         return SEVERAL
+    everything = _as_one(_quantities(_results(text)))  # 19 days 3 hours, of which the question names the days
+    if total[0] != Fraction(facts["worth"]) and everything is not None and asked is None:
+        total = everything
     amount, kind, unit = total
+    if any(DENIED.search(bare(reply)[: m.start()][-24:]) for m in AMOUNT.finditer(bare(reply)) if m[0] in shown):
+        return NOTHING
     good = kind == facts["kind"] and amount == Fraction(facts["worth"]) and (asked is None or unit == asked)
     return right(shown) if good else wrong(shown)
 

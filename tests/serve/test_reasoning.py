@@ -29,6 +29,16 @@ def test_no_effort_is_no_thought(url: str) -> None:
     assert ask(url, "count", reasoning_effort="none").choices[0].message.content == LESSONS[1]["content"]
 
 
+def test_deepseeks_switch_turns_thoughts_off(url: str) -> None:
+    off = post(url, body(THINKS, thinking={"type": "disabled"}, max_tokens=20)).json()
+    assert off["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
+    on = post(url, body(THINKS, thinking={"type": "enabled"})).json()
+    assert on["choices"][0]["message"]["reasoning_content"] == THOUGHT
+    for effort, switch in [("none", "enabled"), ("low", "disabled")]:
+        assert_error(post(url, body(reasoning_effort=effort, thinking={"type": switch})), 400, "thinking")
+    assert_error(post(url, body(thinking={"type": "perhaps"})), 400, "thinking.type")
+
+
 @pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh", "max"])
 def test_a_thought_within_its_budget_is_left_alone(url: str, effort: Any) -> None:
     message = ask(url, THINKS, reasoning_effort=effort).choices[0].message
@@ -45,8 +55,9 @@ def test_a_thought_beyond_its_budget_is_ended(url: str, tokenizer: Tokenizer, mo
 
 def test_other_levels_and_other_servers_names_are_refused(url: str) -> None:
     assert_error(post(url, body(reasoning_effort="huge")), 400, "reasoning_effort")
-    for field in ("include_reasoning", "separate_reasoning", "thinking_budget"):
-        assert_error(post(url, body() | {field: True}), 400, field, "unknown_parameter")
+    assert_error(post(url, body() | {"thinking_budget": 64}), 400, "thinking_budget", "unknown_parameter")
+    for field in ("include_reasoning", "separate_reasoning"):
+        assert_error(post(url, body() | {field: False}), 400, field)
 
 
 def test_a_history_may_hold_the_thought_under_either_name(url: str) -> None:

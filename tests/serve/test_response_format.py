@@ -133,6 +133,6 @@ def test_what_is_wrong_about_it_is_named(url: str, form: Any, param: str) -> Non
     assert_error(post(url, body(response_format=form)), 400, param)
 
 
-@pytest.mark.parametrize("field", ["structured_outputs", "guided_json", "grammar", "json_schema"])
+@pytest.mark.parametrize("field", ["guided_json", "json_schema"])
 def test_other_servers_names_for_it_are_refused(url: str, field: str) -> None:
     assert_error(post(url, body() | {field: {}}), 400, field, "unknown_parameter")

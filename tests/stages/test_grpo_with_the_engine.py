@@ -67,7 +67,7 @@ def whole(tmp_path_factory):
     return run(tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("stops", [[1], [3, 6], [2, 4, 5]])
+@pytest.mark.parametrize("stops", [[1], [3, 6], pytest.param([2, 4, 5], marks=pytest.mark.slow)])
 def test_resumed_reinforcement_learning_is_bit_identical(whole, tmp_path, stops):
     for stop in stops:
         run(tmp_path, stop)

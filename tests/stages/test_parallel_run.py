@@ -167,6 +167,7 @@ def test_torchrun_may_start_the_processes_itself(material: Path, fresh: Callable
     assert losses(out) == pytest.approx(losses(material), rel=1e-3)
 
 
+@pytest.mark.slow  # quicker, without processes: test_together.py
 def test_a_mistake_of_the_users_is_told_once_and_not_tried_again(fresh: Callable[[str], Path]) -> None:
     process = start(fresh("wrong"), "parallel.processes=2", "parallel.tensor=2", "model.num_attention_heads=1")
     said, _ = process.communicate(timeout=LIMIT)

@@ -4,7 +4,7 @@ from firesteel.tasks.score import score
 from firesteel.tasks.task import in_test
 
 
-def hold_at_every_level(task, count=60, languages=("en", "zh")):
+def hold_at_every_level(task, count=25, languages=("en", "zh")):
     """Worked solutions earn everything, in each language, at each level, in training's and tests' own wordings."""
     from dataclasses import replace
 
@@ -19,13 +19,13 @@ def hold_at_every_level(task, count=60, languages=("en", "zh")):
                 assert not score(p, p.reasoning, p.question, stopped=True).correct, p.question
 
 
-def worked_length(task, level, count=100):
+def worked_length(task, level, count=60):
     """Characters of the worked solutions, on average."""
     problems = task.at(level).problems("train", 7, 0, count)
     return sum(len(p.reasoning) + len(p.reply) for p in problems) / count
 
 
-def splits_are_disjoint(task, count=200):
+def splits_are_disjoint(task, count=60):
     """Enough different test questions, none of them a training question; the wordings of tests are not those of training."""
     from dataclasses import replace
 

@@ -40,13 +40,13 @@ def problems(family, count, seed=0):
 @needs_sandbox
 @pytest.mark.parametrize("family", code.FAMILIES, ids=lambda f: f.name)
 def test_worked_solutions_agree_with_the_references(family, run):
-    for problem in problems(family, 3):
+    for problem in problems(family, 1):
         assert code.verify(problem, problem.reply, run).reason == "right", problem.facts
 
 
 @pytest.mark.parametrize("level", range(1, 5))
 def test_hidden_tests_are_new_and_tell_constant_answers_apart(level):
-    for problem in code.TASK.at(level).problems("test", 0, 0, 40):
+    for problem in code.TASK.at(level).problems("test", 0, 0, 15):
         tests = problem.facts["tests"]
         assert json.loads(json.dumps(tests)) == tests
         results = [json.dumps(result) for _, result in tests]
@@ -56,7 +56,7 @@ def test_hidden_tests_are_new_and_tell_constant_answers_apart(level):
 
 
 def test_both_languages_all_families_and_unseen_wordings_are_drawn():
-    drawn = [p for level in range(1, 5) for p in code.TASK.at(level).problems("train", 0, 0, 150)]
+    drawn = [p for level in range(1, 5) for p in code.TASK.at(level).problems("train", 0, 0, 100)]
     assert {p.language for p in drawn} == {"zh", "en"} and {p.facts["family"] for p in drawn} == {
         f.name for f in code.FAMILIES
     }
@@ -102,7 +102,7 @@ SAME = 0.06  # of changed solutions: those that still do the same (`n > 0` for `
 @needs_sandbox
 def test_small_faults_are_found_by_the_hidden_tests(run):
     passed, tried = [], 0
-    for family in code.FAMILIES:
+    for family in code.FAMILIES[::2]:
         (problem,) = problems(family, 1, seed=5)
         for pattern, instead in CHANGES:
             changed = re.sub(pattern, instead, problem.answer, count=1)
@@ -110,12 +110,12 @@ def test_small_faults_are_found_by_the_hidden_tests(run):
                 tried += 1
                 if code.verify(problem, f"```python\n{changed}\n```", run).reward:
                     passed.append((family.name, pattern))
-    assert tried > 80 and len(passed) <= SAME * tried, (tried, passed)
+    assert tried > 40 and len(passed) <= SAME * tried, (tried, passed)
 
 
 @needs_sandbox
 def test_the_solution_of_one_problem_does_not_pass_another(run):
-    drawn = [problems(family, 1, seed=7)[0] for family in code.FAMILIES]
+    drawn = [problems(family, 1, seed=7)[0] for family in code.FAMILIES[::3]]
     for one, other in zip(drawn, drawn[1:], strict=False):
         own = one.answer.replace(f"def {one.facts['name']}(", f"def {other.facts['name']}(")
         assert not code.verify(other, f"```python\n{own}\n```", run).reward

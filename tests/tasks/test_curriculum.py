@@ -25,6 +25,7 @@ def told(history, seed=0):
     return curriculum
 
 
+@settings(max_examples=30)
 @given(HISTORY)
 def test_every_level_keeps_its_part_whatever_happened(history):
     for task, (low, high) in LEVELS.items():
@@ -34,13 +35,14 @@ def test_every_level_keeps_its_part_whatever_happened(history):
         assert min(shares) >= FLOOR / len(shares)
 
 
+@settings(max_examples=30)
 @given(HISTORY, st.sampled_from(sorted(LEVELS)), st.integers(0, 10**9))
 def test_a_level_is_one_of_the_tasks(history, task, number):
     low, high = LEVELS[task]
     assert low <= told(history).level(task, number) <= high
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(HISTORY, HISTORY, st.randoms())
 def test_what_was_kept_in_a_checkpoint_goes_on_as_if_nothing_had_happened(before, after, rng):
     whole = told(before + after, seed=7)

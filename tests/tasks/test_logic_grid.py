@@ -8,7 +8,7 @@ from firesteel.tasks.logic_grid import TASK, drawn, solutions, solve
 from tests.tasks.checks import hold_at_every_level, splits_are_disjoint, worked_length
 
 
-@pytest.mark.parametrize("level,count", [(1, 60), (2, 40), (3, 15), (4, 3)])
+@pytest.mark.parametrize("level,count", [(1, 40), (2, 20), (3, 10), (4, 3)])
 def test_there_is_exactly_one_solution_and_no_clue_too_many(level, count):
     for seed in range(count):
         grid, truth, clues = drawn(random.Random(seed), "en", level)
@@ -30,16 +30,16 @@ def test_the_hardest_grids_are_filled_by_crossing_out_and_their_clues_hold():
 
 
 def test_every_sort_of_clue_comes_up():
-    sorts = {c[0] for seed in range(80) for level in (2, 4) for c in drawn(random.Random(seed), "en", level)[2]}
+    sorts = {c[0] for seed in range(40) for level in (2, 4) for c in drawn(random.Random(seed), "en", level)[2]}
     assert sorts == {"is", "not", "either", "same", "differ", "before"}
 
 
 def test_worked_solutions_are_right_and_short_where_they_are_learned():
-    hold_at_every_level(TASK, 12)
+    hold_at_every_level(TASK, 8)
     assert worked_length(TASK, 1) < 80 and worked_length(TASK, 2) < 160
-    clues = [sum(len(p.facts["clues"]) for p in TASK.at(n).problems("train", 0, 0, 20)) for n in range(1, 6)]
+    clues = [sum(len(p.facts["clues"]) for p in TASK.at(n).problems("train", 0, 0, 10)) for n in range(1, 6)]
     assert clues == sorted(clues)  # harder means more to keep in mind
 
 
 def test_splits_are_disjoint():
-    splits_are_disjoint(TASK, 100)
+    splits_are_disjoint(TASK, 40)

@@ -100,7 +100,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_more_questions_than_there_are(write):
-    small = HEAD + "def boxes(draw):\n    return Problem(f'{draw.rng.randint(1, 60)}?', 1)\n"
+    small = HEAD + "def boxes(draw):\n    return Problem(f'{draw.rng.randint(1, 30)}?', 1)\n"
     with pytest.raises(UserError, match="ask for fewer"):
         get_task(write(small) + ":boxes").distinct("test", 0, 50)
 

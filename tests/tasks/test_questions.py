@@ -116,7 +116,7 @@ def test_facts_are_right_when_said_shortly_or_in_a_sentence_and_not_when_guessed
 
 def test_reading_is_answered_by_the_text_and_not_by_guesses() -> None:
     for level in range(1, 5):
-        for p in get_task(f"reading@{level}").distinct("test", 0, 150):
+        for p in get_task(f"reading@{level}").distinct("test", 0, 60):
             assert score(p, p.reasoning, p.reply, stopped=True).correct, p
             for other in p.facts["choices"]:
                 if other != p.answer:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from firesteel.compute import sandbox_policy
 from firesteel.compute.sandbox import Ran
+from firesteel.tasks import tools
 from firesteel.tasks.tools import OUTPUT, TOOLS, python
 
 calculator = TOOLS["calculator"]
@@ -90,7 +92,8 @@ def test_schemas_are_as_openai_has_them(tool):
         ("while True: print('x' * 100)", "error: too much output"), ("print('早')", "早"),
     ],
 )  # fmt: skip
-def test_programs_run_in_the_sandbox(code, said):
+def test_programs_run_in_the_sandbox(code, said, monkeypatch):
+    monkeypatch.setattr(tools, "LIMITS", replace(tools.LIMITS, cpu_seconds=1))
     result = TOOLS["python"].run({"code": code})
     assert result.endswith(said) and len(result) < OUTPUT + 100
 

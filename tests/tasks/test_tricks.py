@@ -26,7 +26,7 @@ def others(task, problem):
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 def test_hacks_of_every_task_earn_nothing_and_are_named(task):
     for level in range(1, task.levels + 1):
-        for problem in task.at(level).problems("test", 11, 0, 3):
+        for problem in task.at(level).problems("test", 11, 0, 1 if task.levels > 2 else 3):
             tried = hacks(problem, others(task, problem))
             assert {hack.name for hack in tried} == set(HACKS)
             for hack in tried:
@@ -95,10 +95,29 @@ VERIFIERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("problem", VERIFIERS.values(), ids=[getattr(v, "__qualname__", str(v)) for v in VERIFIERS])
-def test_100_kilobytes_of_anything_are_judged_quickly(problem):
-    """Hostile repetition must not make a pattern run back and forth: time grows with the length, not its square."""
-    for piece in PIECES:
+EACH = pytest.mark.parametrize(
+    "number", range(len(VERIFIERS)), ids=[getattr(v, "__qualname__", str(v)) for v in VERIFIERS]
+)
+
+
+@EACH
+def test_100_kilobytes_of_anything_are_judged_quickly(number):
+    """Hostile repetition must not make a pattern run back and forth: time grows with the length, not its square.
+
+    Most of the reading is common to all verifiers: each gets every tenth piece here, and every piece where time allows.
+    """
+    judged_quickly(number, PIECES[number % 10 :: 10])
+
+
+@pytest.mark.slow
+@EACH
+def test_100_kilobytes_of_every_piece_are_judged_quickly_by_every_verifier(number):
+    judged_quickly(number, PIECES)
+
+
+def judged_quickly(number, pieces):
+    problem = list(VERIFIERS.values())[number]
+    for piece in pieces:
         reply = (piece * 100_000)[:100_000]
         started = time.process_time()
         score(problem, "12+30=42", reply, stopped=True)

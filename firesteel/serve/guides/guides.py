@@ -64,9 +64,13 @@ class Grammar:
             return self._begun()
         return AfterThought(self.vocabulary, self._begun, opened=opened)
 
+    def text(self, *, begun: bool) -> Guide:
+        """A guide for a text without thoughts. `begun`: it goes on with a text, rather than begin one."""
+        first = None if begun or self.first is None else self.first.deep_copy()
+        return GrammarGuide(self.vocabulary, self.matcher.deep_copy(), first, json=self.json)
+
     def _begun(self) -> Guide:
-        first = None if self.first is None else self.first.deep_copy()
-        guide = GrammarGuide(self.vocabulary, self.matcher.deep_copy(), first, json=self.json)
+        guide = self.text(begun=False)
         return guide if self.trigger is None else FreeUntil(self.trigger, guide)
 
 
@@ -101,6 +105,8 @@ class Guides:
 
     def regex(self, pattern: str) -> Grammar:
         """Text that a regular expression matches as a whole (Rust's syntax: no look-around, no back-references)."""
+        if (len(pattern) - len(pattern.rstrip("\\"))) % 2:  # it would escape what llguidance puts behind it
+            raise UserError("a regular expression must not end with a lone backslash", value=pattern[-80:])
         wrapped = json.loads(LLMatcher.grammar_from_regex(bounded(pattern)))  # it knows how to write one in Lark
         return self._compiled(wrapped["grammars"][0]["lark_grammar"])
 
@@ -108,8 +114,8 @@ class Guides:
         """One of these texts."""
         if not options or not all(isinstance(option, str) and option for option in options):
             raise UserError("a choice needs options, each a text that is not empty", value=repr(options)[:80])
-        choices = bounded(" | ".join(json.dumps(option, ensure_ascii=False) for option in options))
-        return self._compiled(f"start: {choices}")
+        written = (json.dumps(option, ensure_ascii=False).replace("\x7f", "\\u007f") for option in options)
+        return self._compiled(f"start: {bounded(' | '.join(written))}")  # Lark's strings hold no bare DEL
 
     def grammar(self, lark: str) -> Grammar:
         """Text of a context-free grammar in llguidance's dialect of Lark, whose first rule is `start`."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from firesteel.serve.guides.guides import Grammar
 from firesteel.serve.openai.completions_answer import Answer
 from firesteel.serve.openai.completions_protocol import DEFAULT_TOKENS, CompletionRequest
 from firesteel.serve.openai.continuation import Continuation, Manner
@@ -20,7 +21,8 @@ from firesteel.serve.openai.inputs import Input, check_length, judged, read_inpu
 from firesteel.serve.openai.sampled import check_least, common
 from firesteel.serve.openai.service import Service, route
 from firesteel.serve.openai.stream import EventStream
-from firesteel.serve.sequence import Sampling, Sequence, split_seed
+from firesteel.serve.openai.structured import compiled
+from firesteel.serve.sequence import Guide, Sampling, Sequence, split_seed
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -58,6 +60,7 @@ class Completions:
     async def _begin(self, request: CompletionRequest, owner: str) -> Answer:
         adapter = self.service.adapter(request.model)
         inputs = await run_in_threadpool(self._read, request)
+        grammar = await run_in_threadpool(self._grammar, request)
         manner = Manner(
             ending=request.ending, echo=bool(request.echo), logprobs=request.logprobs is not None,
             streamed=bool(request.stream), anew=bool(request.suffix),
@@ -66,7 +69,7 @@ class Completions:
         for given in inputs:
             for sampling in self._samplings(request, len(given.whole)):
                 sequence = Sequence(
-                    uuid.uuid4().hex, given.whole, sampling, adapter=adapter, salt=owner.encode()
+                    uuid.uuid4().hex, given.whole, sampling, self._guide(grammar, given, manner), adapter, owner.encode()
                 )  # fmt: skip
                 replies.append(Continuation(self.tokenizer, sequence, manner, self.service.guard))
                 if given.refused is not None:
@@ -77,6 +80,16 @@ class Completions:
                 self.loop, self.service.metrics, [r.sequence for r in asked], asked, fair_window(self.loop)
             )  # fmt: skip
         return Answer(self.service, request, replies, choices)
+
+    def _grammar(self, request: CompletionRequest) -> Grammar | None:
+        """What every text must follow. Runs in a worker thread. Raises ApiError."""
+        return None if request.structure is None else compiled(self.service.guides, request.structure)
+
+    def _guide(self, grammar: Grammar | None, given: Input, manner: Manner) -> Guide | None:
+        """Of one choice; a space that begins a text is no part of it, one after the prompt's text is."""
+        if grammar is None:
+            return None
+        return grammar.text(begun=not manner.anew and any(map(self.tokenizer.pieces.of, given.whole)))
 
     def _read(self, request: CompletionRequest) -> list[Input]:
         """The prompts, with the suffix worked in. Runs in a worker thread. Raises ApiError."""

@@ -1,5 +1,6 @@
 """The request model of the completions API. Field names and bounds are OpenAI's (`CreateCompletionRequest`); others are vLLM's
-and llama.cpp's: top_k, min_p, repetition_penalty, prompt_logprobs, and those of endings.py. Nothing is ignored in silence."""
+and llama.cpp's: top_k, min_p, repetition_penalty, prompt_logprobs, and those of endings.py and
+structured.py. Nothing is ignored in silence."""
 
 from __future__ import annotations
 
@@ -13,11 +14,12 @@ from firesteel.serve.openai.idle import IdleCompletion
 from firesteel.serve.openai.inputs import MOST, Inputs, PlainText
 from firesteel.serve.openai.prompt_logprobs import PromptLogprobs
 from firesteel.serve.openai.protocol import StreamOptions
+from firesteel.serve.openai.structured import Structured
 
 DEFAULT_TOKENS = 16  # OpenAI's
 
 
-class CompletionRequest(Endable, IdleCompletion):
+class CompletionRequest(Endable, Structured, IdleCompletion):
     """Body of POST /v1/completions."""
 
     prompt: Inputs

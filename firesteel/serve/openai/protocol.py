@@ -21,6 +21,7 @@ from firesteel.serve.openai.idle import IdleChat
 from firesteel.serve.openai.messages import ChatMessage as ChatMessage
 from firesteel.serve.openai.prefill import goes_on
 from firesteel.serve.openai.prompt_logprobs import PromptLogprobs
+from firesteel.serve.openai.structured import Structured
 from firesteel.serve.openai.tool_fields import Choice, ResponseFormat, Tool, ToolChoice
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -32,6 +33,12 @@ TemplateVariables = Annotated[
         "asks for no thoughts. A variable that the template does not read is refused",
     ),
 ]
+
+
+class Thinking(Model):
+    """DeepSeek's switch for thoughts."""
+
+    type: Literal["enabled", "disabled"]
 
 
 class StreamOptions(Model):
@@ -49,7 +56,7 @@ class StreamOptions(Model):
         return bool(self.include_usage and self.continuous_usage_stats)
 
 
-class ChatRequest(Endable, IdleChat):
+class ChatRequest(Endable, Structured, IdleChat):
     """Body of POST /v1/chat/completions."""
 
     messages: list[ChatMessage] = Field(min_length=1)
@@ -91,6 +98,7 @@ class ChatRequest(Endable, IdleChat):
         "16384 tokens, then its thought is ended; xhigh, max = as long as it likes. A model whose template takes "
         "reasoning_effort is told instead. Refused by a model whose template shows no thoughts",
     )
+    thinking: Thinking | None = Field(None, description="DeepSeek's switch: disabled = reasoning_effort none")
     chat_template_kwargs: TemplateVariables = None
     continue_final_message: bool | None = Field(
         None, description="the answer goes on with the last message, of the assistant, and holds the new text alone"
@@ -129,6 +137,9 @@ class ChatRequest(Endable, IdleChat):
             raise inconsistent("stream_options needs stream: true", "stream_options")
         if self.max_tokens and self.max_completion_tokens and self.max_tokens != self.max_completion_tokens:
             raise inconsistent("max_tokens and max_completion_tokens disagree", "max_completion_tokens")
+        off = None if self.thinking is None or self.reasoning_effort is None else self.thinking.type == "disabled"
+        if off is not None and off != (self.reasoning_effort == "none"):
+            raise inconsistent("thinking and reasoning_effort disagree", "thinking")
         names = [tool.function.name for tool in self.tools or []]
         if len(set(names)) < len(names):
             raise inconsistent("two tools have the same name", "tools")
@@ -138,6 +149,29 @@ class ChatRequest(Endable, IdleChat):
         if unknown:
             raise inconsistent(f"tool_choice names {unknown[0][:64]!r}, which is not among the tools", "tool_choice")
         return self
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ChatRequest:
+        if self.structure is None:
+            return self
+        name = self.structure.param.partition(".")[0]
+        if self.response_format is not None and self.response_format.type != "text":
+            raise inconsistent(f"{name} does not go with response_format", name)
+        if self.callable:
+            raise inconsistent(f"{name} does not go with tools that may be called", name)
+        return self
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the answer is to be one JSON value."""
+        if self.structure is not None:
+            return self.structure.json
+        return self.response_format is not None and self.response_format.schema_asked is not None
+
+    @property
+    def effort(self) -> Effort | None:
+        """How long it may think, by whichever field says so."""
+        return "none" if self.thinking is not None and self.thinking.type == "disabled" else self.reasoning_effort
 
     @property
     def goes_on(self) -> bool:

@@ -6,9 +6,7 @@ and how it writes calls (calls.py). What it cannot do is a 400 that says so.
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -21,13 +19,13 @@ from firesteel.core.speech import THINK
 from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.core.tokenizer import Tool as ShownTool
 from firesteel.core.tools import with_keys
-from firesteel.serve.guides.compiler import Busy
 from firesteel.serve.guides.guides import CallMode, Grammar, Guides
 from firesteel.serve.guides.limits import EitherGuide, LimitedGuide, Limits
 from firesteel.serve.guides.tags import TextTags, tags_are_tokens, text_tags
 from firesteel.serve.openai.faults import ApiError
 from firesteel.serve.openai.protocol import ChatRequest, Effort
 from firesteel.serve.openai.reply import Form
+from firesteel.serve.openai.structured import compiled, naming
 from firesteel.serve.sequence import Guide
 
 BUDGETS = {"none": 0, "minimal": 256, "low": 1024, "medium": 4096, "high": 16384, "xhigh": None, "max": None}  # tokens
@@ -63,15 +61,14 @@ class Shaper:
     def form(self, shape: Shape, opened: bool | None, *, eager: bool) -> Form:
         """How to read one choice; `opened` as below. `eager`: pieces of calls may leave before the whole is known."""
         request, format = shape.request, self.format
-        asked = request.response_format.schema_asked if request.response_format else None
         if not request.callable or format is None:
-            return Form(opened, json=asked is not None)
+            return Form(opened, json=request.wants_json)
         schemas = {tool.function.name: tool.function.parameters or {} for tool in request.callable}
         parser = CallParser(format, schemas, _new_id, marks=self._spelled, eager=eager and bool(shape.grammars))
         choice = request.choice
         return Form(
             opened, parser, self._marks, one_call=choice.named or request.parallel_tool_calls is False, named=choice.named,
-            json=asked is not None,
+            json=request.wants_json,
         )  # fmt: skip
 
     def opened(self, shape: Shape, prompt: list[int]) -> bool | None:
@@ -100,12 +97,14 @@ class Shaper:
         return LimitedGuide(limits, inner)
 
     def _grammars(self, request: ChatRequest, shown: list[ShownTool]) -> tuple[Grammar, ...]:
-        """What the answer must follow: JSON, calls, either of them, or nothing."""
+        """What the answer must follow: a structure, JSON, calls, either of the last two, or nothing."""
+        if request.structure is not None:  # goes with none of the others
+            return (compiled(self._guides, request.structure),)
         grammars = []
         form, choice, tools = request.response_format, request.choice, request.callable
         if form is not None and form.schema_asked is not None and choice.mode != "required":
             strict = form.json_schema is None or form.json_schema.strict is not False
-            with _naming("response_format"):
+            with naming("response_format"):
                 grammars.append(self._guides.json_schema(form.schema_asked, strict=strict))
         if not tools:
             return tuple(grammars)
@@ -114,7 +113,7 @@ class Shaper:
             schemas = [{"function": tool.function.model_dump(exclude_none=True)} for tool in tools]
             mode: CallMode = "required" if choice.mode == "required" or grammars else "auto"
             parallel = request.parallel_tool_calls is not False and not choice.named
-            with _naming("tools"):
+            with naming("tools"):
                 grammars.append(self._guides.tool_calls(schemas, mode=mode, parallel=parallel))
         elif choice.mode == "required" or strict_tools or grammars:
             why = "this model writes its calls in a form that cannot be enforced"
@@ -125,7 +124,7 @@ class Shaper:
     def _effort(self, request: ChatRequest) -> tuple[dict[str, Any], int | None]:
         """Variables for the template, and the budget of the thought."""
         given = {name: value for name, value in (request.chat_template_kwargs or {}).items() if value is not None}
-        effort, template = request.reasoning_effort, self.tokenizer.template
+        effort, template = request.effort, self.tokenizer.template
         if template is None:
             return {}, None
         if given:
@@ -153,10 +152,10 @@ class Shaper:
                 why = "is not supported by this model: its chat template reads no such variable"
                 raise ApiError(400, f"'{param}' {why}.", param=param, code="unsupported_parameter")
         switches = [bool(given[name]) for name in _SWITCHES if name in given]
-        if switches and (request.reasoning_effort is not None or len(set(switches)) > 1):
+        if switches and (request.effort is not None or len(set(switches)) > 1):
             why = "says something about thoughts that another field says, too"
             raise ApiError(400, f"'chat_template_kwargs' {why}.", param="chat_template_kwargs", code="invalid_value")
-        return "none" if switches and not switches[0] else request.reasoning_effort
+        return "none" if switches and not switches[0] else request.effort
 
     def _tools(self, request: ChatRequest) -> tuple[list[ShownTool], tuple[int, ...]]:
         """The tools as the template shows them, and the tokens that must not be said."""
@@ -225,18 +224,6 @@ class Shaper:
             return {}
         names = {id: self.tokenizer.backend.id_to_token(id) for id in self._marks}
         return {name: self._marks[id] for id, name in names.items() if name is not None}
-
-
-@contextlib.contextmanager
-def _naming(param: str) -> Iterator[None]:
-    """A grammar that cannot be had is the client's mistake, or more than we bear."""
-    try:
-        yield
-    except Busy as e:
-        raise ApiError(503, f"The server is busy: {e.what}.", code="queue_full", headers={"Retry-After": "1"}) from e
-    except UserError as e:
-        why = ". ".join(part for part in (e.what, e.why, e.hint) if part)
-        raise ApiError(400, f"Invalid '{param}': {why}.", param=param, code="invalid_schema") from e
 
 
 def _no_tools(why: str) -> ApiError:

@@ -100,7 +100,7 @@ def test_micro_batches_change_nothing(model, variant):
         for p in other.parameters():
             p.add_(0.01 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
     results = []
-    for rows in (0, 1, 3, 5):
+    for rows in (0, 1, 3):
         objective = objective_of(model, groups, micro_batch=rows, **VARIANTS[variant])
         (batches,) = objective.updates(0, Share())
         objective.updates = lambda step, share, batches=batches: iter([batches])

@@ -129,7 +129,7 @@ def test_the_trainer_agrees_with_the_sampler_on_answers_of_several_turns(replay)
     """A real engine: the gap would show a token that is out of its place, or a tool's word that is learnt."""
     model = small(num_hidden_layers=3, max_position_embeddings=128)
     settings = GrpoSettings(
-        prompts=4, group_size=4, max_new_tokens=24, max_turns=4, credit="answer", routing_replay=replay, kl_weight=0.1
+        prompts=2, group_size=4, max_new_tokens=16, max_turns=3, credit="answer", routing_replay=replay, kl_weight=0.1
     )
     words = Words()
     words.stop_ids = tuple(range(2, 20))  # turns are short
