@@ -142,9 +142,9 @@ def _sentence(question: str, text: str, base: int) -> list[str]:
     """The different numbers of a base that a sentence names, less those of the question; 10 of "base 10" is none."""
     asked = {n.upper() for n in TOKENS.findall(bare(question))}
     text = BASE_NAMED.sub(lambda m: " " if not m["sub"] or int(m["sub"]) == base else "z", bare(text))
-    if (named := re.search(r"(?:in|以)?\s*base\s*(\d{1,2})", text, re.I)) and int(named[1]) != base:
+    if (named := re.search(r"\bbase\s{0,3}(\d{1,2})", text, re.I)) and int(named[1]) != base:
         return []
-    text = re.sub(r"(?:in\s+)?base\s*\d{1,2}", " ", text, flags=re.I).rpartition("=")[2]
+    text = re.sub(r"(?:\bin\s{1,3})?\bbase\s{0,3}\d{1,2}", " ", text, flags=re.I).rpartition("=")[2]
     found = [n.upper().lstrip("0") for n in TOKENS.findall(text) if n.upper() not in asked]
     return list(dict.fromkeys(n for n in found if all(c in DIGITS[:base] for c in n)))
 

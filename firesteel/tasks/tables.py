@@ -204,10 +204,12 @@ def table(rng: random.Random, language: str, rows: int, columns: int) -> Table:
 def amount(problem: Problem, reply: str) -> Found:
     """Verifier: the number that the reply claims, and not of somebody or some city that the question does not name."""
     found = number(problem, reply)
+    if not found.reward:
+        return found
     last = problem.question.strip().rpartition("\n")[2]
     for sort in (problem.facts.get("people", []), *problem.facts.get("kinds", [])):
         asked, said = set(named(last, sort)), set(named(reply, sort))
-        if found.reward and asked and said and not asked & said:
+        if asked and said and not asked & said:
             return wrong(str(found.parsed))
     return found
 

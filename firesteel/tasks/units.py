@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from firesteel.tasks.answers import NOTHING, SEVERAL, Found, claims, concluding, marked, right, same, wrong
+from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, Found, claims, concluding, marked, right, same, wrong
 from firesteel.tasks.arithmetic import REPLIES
 from firesteel.tasks.numbers import ALTERNATIVE, DENIED, NUMBER, bare, plain, undenied, value
 from firesteel.tasks.task import Draw, Problem, Task
@@ -204,7 +204,11 @@ def measures(problem: Problem, reply: str) -> Found:
     if total[0] != Fraction(facts["worth"]) and everything is not None and asked is None:
         total = everything
     amount, kind, unit = total
-    if any(DENIED.search(bare(reply)[: m.start()][-24:]) for m in AMOUNT.finditer(bare(reply)) if m[0] in shown):
+    written = bare(reply[-LONGEST:])
+    claimed = {each for each, _, _ in found}
+    if any(
+        DENIED.search(written[max(0, m.start() - 24) : m.start()]) for m in AMOUNT.finditer(written) if m[0] in claimed
+    ):
         return NOTHING
     good = kind == facts["kind"] and amount == Fraction(facts["worth"]) and (asked is None or unit == asked)
     return right(shown) if good else wrong(shown)
