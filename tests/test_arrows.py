@@ -35,7 +35,7 @@ ALLOWED = {
 }
 EXCEPTIONS = {  # (who, whom): one file may do what its room may not
     ("ops.flywheel", room) for room in STAGES
-} | {(who, "compute.sandbox") for who in ("tasks.code", "tasks.code_judge", "tasks.code_files", "tasks.tools")}
+} | {(who, "compute.sandbox") for who in ("tasks.code.problems", "tasks.code.judge", "tasks.code.files", "tasks.tools")}
 TORCH_FREE = ("core", "data", "safety", "tasks", "ops", "commands", "cli", "__main__")
 POLICIES = ("serve.scheduler", "serve.blocks", "serve.sequence", "compute.plan", "compute.proc")
 TORCH = {"torch", "transformers", "torchvision", "triton"}
@@ -106,8 +106,8 @@ def test_a_planted_violation_is_caught(tmp_path: Path, path: str) -> None:
 def test_what_the_map_allows_is_not_a_violation(tmp_path: Path) -> None:
     (tmp_path / "serve").mkdir()
     (tmp_path / "serve/engine.py").write_text("import torch\nfrom firesteel.model import cache\nfrom . import blocks\n")
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks/code.py").write_text("from firesteel.compute.sandbox import run\n")
+    (tmp_path / "tasks/code").mkdir(parents=True)
+    (tmp_path / "tasks/code/problems.py").write_text("from firesteel.compute.sandbox import run\n")
     assert violations(tmp_path) == []
 
 

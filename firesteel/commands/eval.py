@@ -102,7 +102,7 @@ def eval_(
     """
     before_torch()
     from firesteel.stages.evaluating import Exam, evaluate_model
-    from firesteel.tasks.abilities import SAMPLES
+    from firesteel.tasks.judging.abilities import SAMPLES
 
     exam = Exam(
         tuple(task or ()), samples or (SAMPLES if abilities and not task else 1000), repeats, temperature,
@@ -123,7 +123,7 @@ Named = tuple[str | None, Path | None, str]  # where, file of its key, its name 
 def _candidates(model: Named, against: Named) -> tuple[Candidate, Candidate | None]:
     """Both candidates. A key goes to the server that it was given for, and to MODEL2 where that is the same server."""
     from firesteel.stages.evaluating import Candidate
-    from firesteel.tasks.http import is_url, key_of, origin
+    from firesteel.tasks.judging.http import is_url, key_of, origin
 
     where, file, name = model
     assert where is not None

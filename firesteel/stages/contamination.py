@@ -12,7 +12,7 @@ from firesteel.core import artefact
 from firesteel.core.errors import SourceError
 from firesteel.data.decontaminate import Contamination
 from firesteel.data.store import read_documents
-from firesteel.tasks.evaluate import Case, accuracy
+from firesteel.tasks.judging.evaluate import Case, accuracy
 
 BATCH = 64  # documents looked at together
 TEXTS = (".txt", ".md", ".jsonl")

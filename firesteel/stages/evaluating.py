@@ -17,12 +17,12 @@ from firesteel.model.weights import load_model
 from firesteel.stages.contamination import contamination
 from firesteel.stages.judging import engine_for, write_cases, write_json
 from firesteel.stages.models import identity_of
-from firesteel.tasks.abilities import all_tasks, by_ability
-from firesteel.tasks.answering import Answerer, Asking, Local, shows_thoughts
-from firesteel.tasks.compare import compare, is_report, read_cases
-from firesteel.tasks.evaluate import Case, accuracy, by_question, judged
-from firesteel.tasks.http import Limits, Server, is_url
-from firesteel.tasks.remote import Journal, Remote
+from firesteel.tasks.judging.abilities import all_tasks, by_ability
+from firesteel.tasks.judging.answering import Answerer, Asking, Local, shows_thoughts
+from firesteel.tasks.judging.compare import compare, is_report, read_cases
+from firesteel.tasks.judging.evaluate import Case, accuracy, by_question, judged
+from firesteel.tasks.judging.http import Limits, Server, is_url
+from firesteel.tasks.judging.remote import Journal, Remote
 from firesteel.tasks.table import get_task
 
 Say = Callable[[str], None]

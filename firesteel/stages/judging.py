@@ -23,8 +23,8 @@ from firesteel.safety.report import assess
 from firesteel.serve.engine import Engine
 from firesteel.serve.memory import bytes_per_token
 from firesteel.stages.stage import Job
-from firesteel.tasks.compare import compare
-from firesteel.tasks.evaluate import evaluate
+from firesteel.tasks.judging.compare import compare
+from firesteel.tasks.judging.evaluate import evaluate
 from firesteel.tasks.table import get_task
 
 Cases = list[dict[str, Any]]  # one an answer: question, reply, correct, ...

@@ -12,7 +12,7 @@ from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.model.weights import load_model
 from firesteel.serve.engine import Engine
 from firesteel.stages.stage import Job
-from firesteel.tasks.evaluate import judge
+from firesteel.tasks.judging.evaluate import judge
 from firesteel.tasks.languages import share_of
 from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from firesteel.tasks.numbers import ALTERNATIVE, all_numbers, bare, stated, worth
-from firesteel.tasks.numbers import plain as plain  # verifiers elsewhere compare with these, too
-from firesteel.tasks.numbers import value as value
-from firesteel.tasks.numerals import counted, english, english_numbers, han_numbers
+from firesteel.tasks.families.numbers import ALTERNATIVE, all_numbers, bare, stated, worth
+from firesteel.tasks.families.numbers import plain as plain  # verifiers elsewhere compare with these, too
+from firesteel.tasks.families.numbers import value as value
+from firesteel.tasks.families.numerals import counted, english, english_numbers, han_numbers
 
 if TYPE_CHECKING:
     from firesteel.tasks.task import Problem

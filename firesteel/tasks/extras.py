@@ -12,7 +12,7 @@ from typing import Any
 
 from firesteel.core.errors import RecipeError, nearest
 from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, Found, marked, right, unwrapped, value, wrong
-from firesteel.tasks.arithmetic import REPLIES
+from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.task import Draw, Problem, Task
 
 GYM = "reasoning-gym 0.1.25 (Apache-2.0)"

@@ -15,32 +15,31 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from firesteel.core.errors import RecipeError, nearest
-from firesteel.tasks import (
+from firesteel.tasks import extras, own
+from firesteel.tasks.code import problems as code
+from firesteel.tasks.families import (
     arithmetic,
     bases,
     chain,
-    code,
     comparison,
     countdown,
     counting,
     dates,
     equations,
-    extras,
     format,
     json_extraction,
     knights,
     knowledge,
-    latex,
     logic_grid,
-    own,
-    questions,
     reading,
     sequences,
     sorting,
     tables,
     units,
     word_problems,
-)  # fmt: skip
+)
+from firesteel.tasks.judging import questions
+from firesteel.tasks.latex import problems as latex
 from firesteel.tasks.task import Task
 
 OURS = (

@@ -11,7 +11,7 @@ from typing import Any
 
 from firesteel.compute.sandbox import Limits
 from firesteel.compute.sandbox import run as run_in_sandbox
-from firesteel.tasks.code_judge import Runner
+from firesteel.tasks.code.judge import Runner
 
 OUTPUT = 2_000  # characters of a result
 EXPRESSION = 400  # characters

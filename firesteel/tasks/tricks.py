@@ -12,7 +12,7 @@ import re
 import zlib
 
 from firesteel.tasks.answers import letters
-from firesteel.tasks.numbers import plain
+from firesteel.tasks.families.numbers import plain
 from firesteel.tasks.task import Problem
 
 COPIED = 16  # characters; a question of half as many can be copied

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firesteel.tasks.answers import claims, marked, number, value
-from firesteel.tasks.expressions import parse, worth
-from firesteel.tasks.numbers import bare, stated
-from firesteel.tasks.numerals import counted, english, han, han_numbers
+from firesteel.tasks.families.expressions import parse, worth
+from firesteel.tasks.families.numbers import bare, stated
+from firesteel.tasks.families.numerals import counted, english, han, han_numbers
 from firesteel.tasks.task import Problem
 
 WHOLE = st.integers(-(10**9), 10**9)

@@ -9,10 +9,10 @@ import pytest
 from firesteel.compute import sandbox_policy
 from firesteel.compute.sandbox import Ran, Sandbox
 from firesteel.core.errors import SourceError
-from firesteel.tasks import code
-from firesteel.tasks.code_files import read
-from firesteel.tasks.code_files import verify as verify_file
-from firesteel.tasks.code_judge import extract, judge, same
+from firesteel.tasks.code import problems as code
+from firesteel.tasks.code.files import read
+from firesteel.tasks.code.files import verify as verify_file
+from firesteel.tasks.code.judge import extract, judge, same
 from firesteel.tasks.score import score
 from firesteel.tasks.task import Draw
 from tests.tasks.tricky.code import CALL, GOOD, RIGHT, TESTS, WRONG

@@ -13,7 +13,7 @@ import pytest
 from firesteel.core import artefact
 from firesteel.core.errors import ArtefactError, UserError
 from firesteel.core.stats import paired_difference
-from firesteel.tasks.compare import compare, difference, exact_sign_test, is_report, read_cases
+from firesteel.tasks.judging.compare import compare, difference, exact_sign_test, is_report, read_cases
 
 
 def cases(right: dict[str, list[bool]], task: str = "t") -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ import pytest
 
 from firesteel.core.errors import RecipeError
 from firesteel.core.stats import wilson
-from firesteel.tasks.abilities import ABILITIES, GAPS, all_tasks, by_ability
-from firesteel.tasks.answering import Answer, Asking, Conversation
-from firesteel.tasks.evaluate import judged
+from firesteel.tasks.judging.abilities import ABILITIES, GAPS, all_tasks, by_ability
+from firesteel.tasks.judging.answering import Answer, Asking, Conversation
+from firesteel.tasks.judging.evaluate import judged
 from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from firesteel.tasks import chain, countdown, sequences
-from firesteel.tasks.expressions import leaves, parse, worth, written
+from firesteel.tasks.families import chain, countdown, sequences
+from firesteel.tasks.families.expressions import leaves, parse, worth, written
 from firesteel.tasks.score import score
 from firesteel.tasks.table import TASKS, get_task
 from firesteel.tasks.task import in_test

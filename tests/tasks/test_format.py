@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firesteel.tasks.format import RULES, TASK, follows
-from firesteel.tasks.format_topics import TOPICS
+from firesteel.tasks.families.format import RULES, TASK, follows
+from firesteel.tasks.families.format_topics import TOPICS
 from firesteel.tasks.score import score
 from tests.tasks.checks import hold_at_every_level, splits_are_disjoint
 

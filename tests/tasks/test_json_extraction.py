@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firesteel.tasks.json_extraction import TASK, extracted
+from firesteel.tasks.families.json_extraction import TASK, extracted
 from firesteel.tasks.task import Problem
 from tests.tasks.checks import hold_at_every_level, splits_are_disjoint
 

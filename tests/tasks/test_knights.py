@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from firesteel.tasks.knights import KIND, LETTER, MEANS, TASK, drawn, possible
+from firesteel.tasks.families.knights import KIND, LETTER, MEANS, TASK, drawn, possible
 from tests.tasks.checks import hold_at_every_level, splits_are_disjoint, worked_length
 
 

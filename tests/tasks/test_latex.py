@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firesteel.tasks import latex
-from firesteel.tasks.latex_forms import FORMS, formed
-from firesteel.tasks.latex_process import Judge, judge
+from firesteel.tasks.latex import problems as latex
+from firesteel.tasks.latex.forms import FORMS, formed
+from firesteel.tasks.latex.process import Judge, judge
 from firesteel.tasks.task import Problem
 from tests.tasks.checks import hold_at_every_level, splits_are_disjoint
 

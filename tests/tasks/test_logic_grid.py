@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from firesteel.tasks.logic_grid import TASK, drawn, solutions, solve
+from firesteel.tasks.families.logic_grid import TASK, drawn, solutions, solve
 from tests.tasks.checks import hold_at_every_level, splits_are_disjoint, worked_length
 
 
@@ -19,7 +19,7 @@ def test_there_is_exactly_one_solution_and_no_clue_too_many(level, count):
 
 
 def test_the_hardest_grids_are_filled_by_crossing_out_and_their_clues_hold():
-    from firesteel.tasks.logic_grid import holds
+    from firesteel.tasks.families.logic_grid import holds
 
     for seed in range(5):
         grid, truth, clues = drawn(random.Random(seed), "zh", 5)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from firesteel.core.errors import RecipeError, SourceError
-from firesteel.tasks.knowledge import TASK as KNOWLEDGE
-from firesteel.tasks.knowledge import rows
-from firesteel.tasks.questions import problem_of
+from firesteel.tasks.families.knowledge import TASK as KNOWLEDGE
+from firesteel.tasks.families.knowledge import rows
+from firesteel.tasks.judging.questions import problem_of
 from firesteel.tasks.score import score
 from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem

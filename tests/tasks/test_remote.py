@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from firesteel.core.errors import SourceError, UserError
-from firesteel.tasks import http
-from firesteel.tasks.answering import Answer, Asking
-from firesteel.tasks.http import Limits, Refused, Server, checked_url, key_of, origin, pause_of
-from firesteel.tasks.remote import Journal, Remote, answer_of, parted
+from firesteel.tasks.judging import http
+from firesteel.tasks.judging.answering import Answer, Asking
+from firesteel.tasks.judging.http import Limits, Refused, Server, checked_url, key_of, origin, pause_of
+from firesteel.tasks.judging.remote import Journal, Remote, answer_of, parted
 from tests.tasks.fakes import (
     completion,
     dripping,

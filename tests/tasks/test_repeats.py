@@ -8,7 +8,7 @@ import random
 import pytest
 
 from firesteel.core.stats import wilson
-from firesteel.tasks.repeats import Vote, clustered, majority, pass_at, powers, repeated
+from firesteel.tasks.judging.repeats import Vote, clustered, majority, pass_at, powers, repeated
 
 
 @pytest.mark.parametrize(("n", "right"), [(1, 0), (1, 1), (5, 0), (5, 2), (6, 3), (7, 7)])

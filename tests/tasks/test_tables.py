@@ -2,7 +2,7 @@
 
 import re
 
-from firesteel.tasks.tables import TASK
+from firesteel.tasks.families.tables import TASK
 from tests.tasks.checks import hold_at_every_level, splits_are_disjoint
 
 

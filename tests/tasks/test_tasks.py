@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from firesteel.core.errors import RecipeError
 from firesteel.core.tokenizer import SPECIAL_TOKENS, Tokenizer
-from firesteel.tasks import working
+from firesteel.tasks.families import working
 from firesteel.tasks.score import score
 from firesteel.tasks.steps import judged_steps, steps
 from firesteel.tasks.table import TASKS, get_task

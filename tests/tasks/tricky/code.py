@@ -1,7 +1,7 @@
 """Code that adds up numbers, right in odd styles, wrong by mistake, and wrong on purpose: attacks on the judge."""
 
 from firesteel.compute import sandbox_policy
-from firesteel.tasks.code import verify
+from firesteel.tasks.code.problems import verify
 from firesteel.tasks.measure import cases
 from firesteel.tasks.task import Problem
 

@@ -1,6 +1,6 @@
 """Answers in LaTeX."""
 
-from firesteel.tasks.latex import equal
+from firesteel.tasks.latex.problems import equal
 from firesteel.tasks.measure import cases
 from firesteel.tasks.task import Problem
 

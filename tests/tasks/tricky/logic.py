@@ -1,7 +1,7 @@
 """Who is what: logic grids, knights and knaves."""
 
+from firesteel.tasks.families.naming import assignment, one_of
 from firesteel.tasks.measure import cases
-from firesteel.tasks.naming import assignment, one_of
 from firesteel.tasks.task import Problem
 
 ENGLISH = Problem(

@@ -1,11 +1,11 @@
 """Equations, countdown, comparison, bases and lists."""
 
-from firesteel.tasks.bases import written_in
-from firesteel.tasks.comparison import picks
-from firesteel.tasks.countdown import reaches
-from firesteel.tasks.equations import solves
+from firesteel.tasks.families.bases import written_in
+from firesteel.tasks.families.comparison import picks
+from firesteel.tasks.families.countdown import reaches
+from firesteel.tasks.families.equations import solves
+from firesteel.tasks.families.sorting import lists
 from firesteel.tasks.measure import cases
-from firesteel.tasks.sorting import lists
 from firesteel.tasks.task import Problem
 
 ONE = Problem("Solve 2x+3=11.", "x=4", language="en", verify=solves, facts={"solution": {"x": 4}})

@@ -1,9 +1,9 @@
 """Quantities with units, clock times, dates and weekdays."""
 
+from firesteel.tasks.families.moments import says_date, says_day, says_time
+from firesteel.tasks.families.units import measures
 from firesteel.tasks.measure import cases
-from firesteel.tasks.moments import says_date, says_day, says_time
 from firesteel.tasks.task import Problem
-from firesteel.tasks.units import measures
 
 CM = Problem("How many cm are 3 m?", "300", verify=measures, facts={"kind": "length", "worth": "3000", "unit": "cm"})
 ROPES = Problem("What is 1 m plus 50 cm? Give the unit.", "150 cm", verify=measures,

@@ -1,9 +1,9 @@
 """A second set, from another hand: equations, expressions, quantities, lists and times, as language models write them."""
 
-from firesteel.tasks.comparison import picks
-from firesteel.tasks.countdown import reaches
-from firesteel.tasks.equations import solves
-from firesteel.tasks.latex import equal
+from firesteel.tasks.families.comparison import picks
+from firesteel.tasks.families.countdown import reaches
+from firesteel.tasks.families.equations import solves
+from firesteel.tasks.latex.problems import equal
 from firesteel.tasks.measure import cases
 from firesteel.tasks.task import Problem
 

@@ -1,11 +1,11 @@
 """A second set, from another hand: quantities, digits, lists and times, as language models write them."""
 
-from firesteel.tasks.bases import written_in
+from firesteel.tasks.families.bases import written_in
+from firesteel.tasks.families.moments import says_date, says_day, says_time
+from firesteel.tasks.families.sorting import lists, placed
+from firesteel.tasks.families.units import measures
 from firesteel.tasks.measure import cases
-from firesteel.tasks.moments import says_date, says_day, says_time
-from firesteel.tasks.sorting import lists, placed
 from firesteel.tasks.task import Problem
-from firesteel.tasks.units import measures
 
 MM = Problem("How many mm are 5 m?", "5000", language="en", verify=measures,
              facts={"kind": "length", "worth": "5000", "unit": "mm"})  # fmt: skip

@@ -1,9 +1,9 @@
 """A second set, from another hand: numbers, written as language models write them."""
 
+from firesteel.tasks.families.naming import one_of
+from firesteel.tasks.families.sequences import continued
+from firesteel.tasks.families.tables import amount
 from firesteel.tasks.measure import cases
-from firesteel.tasks.naming import one_of
-from firesteel.tasks.sequences import continued
-from firesteel.tasks.tables import amount
 from firesteel.tasks.task import Problem
 
 MINUS = Problem("378 - 314 = ?", 64, language="en", reply="The answer is 64.")

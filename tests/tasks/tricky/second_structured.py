@@ -1,8 +1,8 @@
 """A second set, from another hand: objects, texts that follow rules, and programs, as language models write them."""
 
-from firesteel.tasks.code import verify
-from firesteel.tasks.format import follows
-from firesteel.tasks.json_extraction import extracted
+from firesteel.tasks.code.problems import verify
+from firesteel.tasks.families.format import follows
+from firesteel.tasks.families.json_extraction import extracted
 from firesteel.tasks.measure import cases
 from firesteel.tasks.task import Problem
 

@@ -1,8 +1,8 @@
 """A second set, from another hand: names, objects, texts and programs, as language models write them."""
 
+from firesteel.tasks.families.naming import assignment, one_of
+from firesteel.tasks.families.reading import chosen, judged
 from firesteel.tasks.measure import cases
-from firesteel.tasks.naming import assignment, one_of
-from firesteel.tasks.reading import chosen, judged
 from firesteel.tasks.task import Problem
 
 FISH = Problem(

@@ -1,7 +1,7 @@
 """JSON objects and instructions about form."""
 
-from firesteel.tasks.format import follows
-from firesteel.tasks.json_extraction import extracted
+from firesteel.tasks.families.format import follows
+from firesteel.tasks.families.json_extraction import extracted
 from firesteel.tasks.measure import cases
 from firesteel.tasks.task import Problem
 
