@@ -73,7 +73,10 @@ def marked(reply: str) -> list[str]:
     """What a reply marks as its answer, each different text once: by its strongest kind of mark, and against it."""
     reply = reply[-LONGEST:].replace("**", "").replace("__", "")
     strong: list[str] = []
-    for found in (TAGGED.findall(reply), boxed(reply), HASHED.findall(reply)):
+    tagged = (
+        TAGGED.findall(reply) if "</answer>" in reply.casefold() else []
+    )  # a tag never closed would cost its square
+    for found in (tagged, boxed(reply), HASHED.findall(reply)):
         strong = strong or _distinct(found)
     said = _said(SAID, reply)
     if not strong:

@@ -106,13 +106,13 @@ def test_forms_never_fail_on_what_a_model_writes(text):
 
 def test_without_math_verify_the_task_says_what_to_install(monkeypatch):
     from firesteel.core.errors import RecipeError
-    from firesteel.tasks import latex_process
+    from firesteel.tasks.latex import process
 
-    monkeypatch.setattr(latex_process.importlib.util, "find_spec", lambda name: None)
-    latex_process.need.cache_clear()
+    monkeypatch.setattr(process.importlib.util, "find_spec", lambda name: None)
+    process.need.cache_clear()
     with pytest.raises(RecipeError, match="math-verify"):
         latex.TASK.problem("train", 0, 0)
-    latex_process.need.cache_clear()
+    process.need.cache_clear()
 
 
 def test_worked_solutions_are_right():

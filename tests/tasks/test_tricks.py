@@ -122,4 +122,4 @@ def judged_quickly(number, pieces):
         started = time.process_time()
         score(problem, "12+30=42", reply, stopped=True)
         took = time.process_time() - started
-        assert took < 1.0, (piece, took)
+        assert took < 10.0, (piece, took)  # a quadratic one takes minutes; no measure of speed

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 def rows() -> list[Row]:
     """The lines of the file: questions, and more answers of a kind."""
-    text = resources.files("firesteel.tasks").joinpath("data/knowledge.jsonl").read_text(encoding="utf-8")
+    text = resources.files("firesteel.tasks.families").joinpath("data/knowledge.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
