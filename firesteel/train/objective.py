@@ -17,6 +17,8 @@ Metrics = dict[str, Tensor]  # shares of metrics: summed over micro-batches and 
 class Objective(ABC):
     """Rows and loss, functions of the weights, the seed, the step, and of what it says that it keeps between steps."""
 
+    falls = True  # whether its loss is one that learning lowers, so that a spike in it means something
+
     def begin(self, parts: Sequence[Transformer]) -> None:  # noqa: B027
         """Look at the model's parts before the first step; their weights are still those that the stage starts from."""
 

@@ -109,6 +109,17 @@ class Shifted(Rows):
         yield from super().updates(step + 3 if step >= 25 else step, share)
 
 
+def test_a_loss_that_need_not_fall_has_no_spikes(tmp_path: Path) -> None:
+    objective = Rows({27: 50.0})
+    objective.falls = False
+    _, records = train(tmp_path, objective, 40, on_spike="rewind")
+    assert [r["alarm"] for r in records if r.get("alarm") == "spike" and "loss" in r.get("text", "")] == []
+    with pytest.raises(FiresteelError):  # what is no number is still seen
+        bad = Rows({3: float("nan")})
+        bad.falls = False
+        train(tmp_path / "bad", bad)
+
+
 def test_a_spike_before_any_checkpoint_is_an_error_with_a_hint(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"checkpoint_every": 100})
     with pytest.raises(FiresteelError, match="no checkpoint to go back to"):

@@ -39,6 +39,8 @@ MEANS = (  # metrics that are means over a step's updates; of the others the fir
 class Grpo(Objective):
     """One step: sample groups, judge them, and learn from how each answer compares with its group."""
 
+    falls = False  # a policy loss goes about zero
+
     def __init__(self, tokenizer: Tokenizer, rollouts: Rollouts, settings: GrpoSettings) -> None:
         self.tokenizer, self.rollouts, self.settings = tokenizer, rollouts, settings
         self.model: Transformer | None = None
