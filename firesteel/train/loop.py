@@ -143,7 +143,9 @@ class Training:
         metrics |= self._metrics(self.learner.learn(batches, self.objective))
         norm = self.state.clip()
         self.objective.check(metrics)
-        loss = metrics.get("loss", 0.0) * (1.0 if self.objective.falls else 0.0)  # 0 tells nothing, no number stays none
+        loss = metrics.get("loss", 0.0) * (
+            1.0 if self.objective.falls else 0.0
+        )  # 0 tells nothing, no number stays none
         verdict = self.watch.judge(self.done + 1, loss, norm)
         if verdict is Verdict.fine:
             self.state.update()
