@@ -48,7 +48,7 @@ from firesteel.train.batch import Batch, Share
 from firesteel.train.learner import Whole
 from firesteel.train.loop import Loop
 from firesteel.train.rl.grpo import Grpo
-from firesteel.train.rl.rollouts import Rollouts
+from firesteel.train.rl.rollouts import Rollouts, piece_of
 from firesteel.train.rl.store import Store
 
 Plan = dict[str, Any]
@@ -112,8 +112,8 @@ def ours(plan: Plan) -> None:
             yield from super().updates(step, share)
 
     asked = Asked(tokenizer, settings, plan["seed"])
-    rows, cache = _room(settings, model.config)
-    engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=cache)
+    rows = piece_of(model, settings)
+    engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=_room(settings, rows, model.config))
     store = Store(saved / "work", asked.text, kept=settings.keep_rollouts, replayed=15)
     rollouts = Rollouts(model, tokenizer, engine, asked, settings, seed=plan["seed"], store=store)
     loop = Loop("grpo", saved / "work", "benchmark", settings, settings.steps, log)
