@@ -40,15 +40,14 @@ from firesteel.core.log import RunLog
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.core.tokenizer_files import copy_tokenizer
 from firesteel.model.weights import load_model, save_model
-from firesteel.serve.engine import Engine
 from firesteel.stages.judging import judge_model
-from firesteel.stages.reinforcement import Asked, _room
+from firesteel.stages.reinforcement import Asked, engine_of
 from firesteel.tasks.table import get_task
 from firesteel.train.batch import Batch, Share
 from firesteel.train.learner import Whole
 from firesteel.train.loop import Loop
 from firesteel.train.rl.grpo import Grpo
-from firesteel.train.rl.rollouts import Rollouts, piece_of
+from firesteel.train.rl.rollouts import Rollouts
 from firesteel.train.rl.store import Store
 
 Plan = dict[str, Any]
@@ -112,8 +111,7 @@ def ours(plan: Plan) -> None:
             yield from super().updates(step, share)
 
     asked = Asked(tokenizer, settings, plan["seed"])
-    rows = piece_of(model, settings)
-    engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=_room(settings, rows, model.config))
+    engine = engine_of(model, tokenizer, settings)
     store = Store(saved / "work", asked.text, kept=settings.keep_rollouts, replayed=15)
     rollouts = Rollouts(model, tokenizer, engine, asked, settings, seed=plan["seed"], store=store)
     loop = Loop("grpo", saved / "work", "benchmark", settings, settings.steps, log)

@@ -22,14 +22,13 @@ from firesteel.safety.guard import Guard
 from firesteel.safety.report import assess
 from firesteel.serve.engine import Engine
 from firesteel.serve.memory import bytes_per_token
-from firesteel.stages.stage import Job
+from firesteel.stages.stage import PROMPT, Job
 from firesteel.tasks.judging.compare import compare
 from firesteel.tasks.judging.evaluate import evaluate
 from firesteel.tasks.table import get_task
 
 Cases = list[dict[str, Any]]  # one an answer: question, reply, correct, ...
 SEQUENCES = 512  # answers decoded together
-PROMPT = 128  # tokens that a prompt is taken to have
 CACHE = 2 << 30  # bytes of cache that are enough: with large models fewer answers are decoded together
 
 

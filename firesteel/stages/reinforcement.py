@@ -10,11 +10,11 @@ from firesteel.core import artefact
 from firesteel.core.config import GrpoSettings
 from firesteel.core.errors import RecipeError
 from firesteel.core.tokenizer import Tokenizer
-from firesteel.model.config import ModelConfig
+from firesteel.model.transformer import Transformer
 from firesteel.model.weights import stored_config
 from firesteel.serve.engine import Engine
 from firesteel.stages.learning import Start, learn
-from firesteel.stages.stage import Job
+from firesteel.stages.stage import PROMPT, Job
 from firesteel.tasks.curriculum import Curriculum
 from firesteel.tasks.languages import share_of
 from firesteel.tasks.score import Score, score
@@ -32,7 +32,7 @@ from firesteel.train.rl.store import Store
 
 QUESTIONS = {"grpo": 1, "grpo_all": 5}  # added to the seed, so that no stage draws the questions of another
 SLOW = "code"  # ability whose verifiers run programs, and wait for them
-PROMPT, TOLD = 128, 512  # tokens that a prompt is taken to have, and more where it shows tools
+TOLD = 512  # tokens that a prompt is taken to have more, where it shows tools
 
 
 def grpo(job: Job) -> None:
@@ -58,8 +58,7 @@ def reinforce(job: Job, settings: GrpoSettings) -> None:
 
     def objective(learner: Learner) -> Grpo:
         (model,) = learner.parts
-        rows = piece_of(model, settings)
-        engine = Engine(model, tokenizer, max_sequences=rows, cache_tokens=_room(settings, rows, start.config))
+        engine = engine_of(model, tokenizer, settings)
         rollouts = Rollouts(
             model, tokenizer, engine, asked, settings, seed=job.recipe.seed, store=store, memory=asked.curriculum
         )
@@ -74,10 +73,11 @@ def reinforce(job: Job, settings: GrpoSettings) -> None:
         )  # fmt: skip
 
 
-def _room(settings: GrpoSettings, rows: int, config: ModelConfig) -> int:
-    """Tokens of the cache that hold `rows` answers, or one that is very long."""
-    each = settings.max_new_tokens + PROMPT + (TOLD if settings.max_turns > 1 else 0)
-    return max(rows * each, min(config.max_position_embeddings, 4 * each))
+def engine_of(model: Transformer, tokenizer: Tokenizer, settings: GrpoSettings) -> Engine:
+    """The engine that samples: its cache holds the answers of a piece, or one that is very long."""
+    rows, each = piece_of(model, settings), settings.max_new_tokens + PROMPT + (TOLD if settings.max_turns > 1 else 0)
+    tokens = max(rows * each, min(model.config.max_position_embeddings, 4 * each))
+    return Engine(model, tokenizer, max_sequences=rows, cache_tokens=tokens)
 
 
 class Asked:

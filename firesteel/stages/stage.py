@@ -15,6 +15,7 @@ from firesteel.core.config import Recipe
 from firesteel.core.log import RunLog
 
 MODEL, MODELS, BASE = "<model>", "<models>", "<base>"  # in a stage's needs
+PROMPT = 128  # tokens that a prompt is taken to have, where room is made for its answers
 LEARNING = ("pretrain", "extend", "sft", "distil", "preference", "grpo", "rejection", "grpo_all")
 
 

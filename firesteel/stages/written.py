@@ -11,7 +11,7 @@ from firesteel.core.errors import SourceError
 from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.model.weights import load_model
 from firesteel.serve.engine import Engine
-from firesteel.stages.stage import Job
+from firesteel.stages.stage import PROMPT, Job
 from firesteel.tasks.judging.evaluate import judge
 from firesteel.tasks.languages import share_of
 from firesteel.tasks.table import get_task
@@ -31,7 +31,7 @@ def answers_of(job: Job, writer: Path, tasks: Sequence[str], sampling: Sampling,
     tokenizer, mesh = Tokenizer.load(writer), job.run.mesh
     engine = Engine(
         load_model(writer, device=job.run.device), tokenizer, max_sequences=TOGETHER,
-        cache_tokens=TOGETHER * (sampling.max_new_tokens + 128),
+        cache_tokens=TOGETHER * (sampling.max_new_tokens + PROMPT),
     )  # fmt: skip
 
     def exercises(start: int, count: int) -> list[Exercise]:

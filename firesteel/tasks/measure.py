@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from firesteel.core.stats import Estimate, wilson
+from firesteel.core.stats import wilson
 from firesteel.tasks.task import Problem
 
 Written = str | tuple[str, str]  # a reply, or a reply and a note on what is tricky about it
@@ -35,16 +35,6 @@ class Rates:
     wrong: int
     rejected: tuple[Case, ...]  # right, and not fully rewarded
     accepted: tuple[Case, ...]  # wrong, and rewarded in full
-
-    @property
-    def false_rejects(self) -> Estimate:
-        """Share of right answers that earn less than everything, with Wilson's interval."""
-        return wilson(len(self.rejected), self.right)
-
-    @property
-    def false_accepts(self) -> Estimate:
-        """Share of wrong answers that earn everything, with Wilson's interval."""
-        return wilson(len(self.accepted), self.wrong)
 
 
 def cases(problem: Problem, right: Iterable[Written] = (), wrong: Iterable[Written] = ()) -> tuple[Case, ...]:
