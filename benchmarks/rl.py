@@ -5,8 +5,9 @@
 
 The peer's environment: `pip install torch==2.13.0 transformers==5.23.0 trl==1.16.0`. Without one only ours is timed.
 
-Each side is a process of its own with as many threads, set up as its users set it up: ours the grpo stage's engine,
-rollouts, objective and loop with its log and stored answers; theirs GRPOTrainer with transformers' generate. Both start
+Each side has --processes (of its own kind: ours as [parallel] parts them, theirs as accelerate does; --peer-processes for
+another number) that share --threads, set up as its users set it up: ours the grpo stage's engine, rollouts, objective and
+loop with its log and stored answers; theirs GRPOTrainer with transformers' generate. Both start
 from the same weights, ask the same questions in the same order with the same group size, answer length, temperature,
 clipping and mean over tokens, make one update a step, and are judged by the same verifier. Ours takes Muon and credit by
 step, its defaults; theirs AdamW at --peer-rate. A round is a step of each side in turn. Weights after some steps are then
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -35,7 +37,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.train_side import Pace
 from firesteel.compute.device import environment, set_up
 from firesteel.compute.machine import facts
-from firesteel.core.config import EvalSettings, GrpoSettings, MachineSettings
+from firesteel.compute.mesh import Mesh, joined
+from firesteel.core.config import EvalSettings, GrpoSettings, MachineSettings, ParallelSettings
 from firesteel.core.log import RunLog
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.core.tokenizer_files import copy_tokenizer
@@ -69,6 +72,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=500, help="test questions a task")
     parser.add_argument("--target", type=float, default=0.03, help="accuracy above the start's")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--processes", type=int, default=2, help="of a side; they share the threads")
+    parser.add_argument("--peer-processes", type=int, default=0, help="of the peer, if not as many")
     parser.add_argument("--peer-python", default="", help="the interpreter that has trl")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", type=Path, help=argparse.SUPPRESS)
@@ -84,21 +89,28 @@ def main() -> None:
 
 def ours(plan: Plan) -> None:
     """Our side: the grpo stage's parts, held before each step."""
-    set_up(MachineSettings(device="cpu", threads=plan["threads"]), plan["seed"])
+    device = set_up(MachineSettings(device="cpu", threads=plan["threads"]), plan["seed"])
+    with joined(ParallelSettings(processes=plan["processes"]), device) as mesh:
+        reinforced(plan, mesh)
+
+
+def reinforced(plan: Plan, mesh: Mesh) -> None:
+    """One process's part of it."""
     settings = GrpoSettings(
         tasks=tuple(plan["tasks"]), steps=plan["steps"] + 1, prompts=plan["prompts"], group_size=plan["group"],
         max_new_tokens=plan["new"], learning_rate=plan["rate"], micro_batch=plan["micro_batch"],
         format_reward=plan["format_reward"],
     )  # fmt: skip
     saved = Path(plan["saved"])
-    log, tokenizer, model = RunLog(saved), Tokenizer.load(plan["model"]), load_model(plan["model"])
+    log = RunLog(saved, first=mesh.first)
+    tokenizer, model = Tokenizer.load(plan["model"]), load_model(plan["model"])
     pace = Pace(list, f"Firesteel, torch {torch.__version__}, Muon")
 
     class Held(Grpo):
         """Waits for its turn before each step, and keeps the weights of some."""
 
         def updates(self, step: int, share: Share) -> Iterator[list[Batch]]:
-            if step in plan["keep"]:
+            if step in plan["keep"] and mesh.first:
                 folder = saved / f"step-{step}"
                 folder.mkdir()
                 save_model(folder, model)
@@ -113,45 +125,57 @@ def ours(plan: Plan) -> None:
     asked = Asked(tokenizer, settings, plan["seed"])
     engine = engine_of(model, tokenizer, settings)
     store = Store(saved / "work", asked.text, kept=settings.keep_rollouts, replayed=15)
-    rollouts = Rollouts(model, tokenizer, engine, asked, settings, seed=plan["seed"], store=store)
-    loop = Loop("grpo", saved / "work", "benchmark", settings, settings.steps, log)
-    loop.run(Whole(model, micro_batch=settings.micro_batch), Held(tokenizer, rollouts, settings))
+    rollouts = Rollouts(model, tokenizer, engine, asked, settings, seed=plan["seed"], store=store, mesh=mesh)
+    loop = Loop("grpo", saved / "work", "benchmark", settings, settings.steps, log, mesh=mesh)
+    loop.run(Whole(model, mesh, micro_batch=settings.micro_batch), Held(tokenizer, rollouts, settings))
 
 
 class Side:
-    """A process that trains a step whenever it is told to."""
+    """Processes that train a step whenever they are told to."""
 
     def __init__(self, command: Sequence[str], plan: Plan, place: Path, extra: Mapping[str, str]) -> None:
         place.mkdir()
         plan = plan | {"saved": str(place)}
         file = place / "plan.json"
         file.write_text(json.dumps(plan), encoding="utf-8")
-        env = os.environ | {"HF_HUB_OFFLINE": "1"} | extra
+        count = plan["processes"]
+        env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(plan["threads"])} | extra
+        if count > 1:  # torchrun's names
+            env |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+        self.processes = []
         with (place / "log").open("w") as log:
-            self.process = subprocess.Popen(
-                [*command, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=env
-            )
+            for rank in range(count):
+                own = env | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {})
+                self.processes.append(subprocess.Popen(
+                    [*command, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=own
+                ))  # fmt: skip
         self.place, self.steps = place, list[dict[str, Any]]()
 
     def step(self) -> None:
         """One step, to its end."""
-        self._go()
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [process.stdout.readline() for process in self.processes if process.stdout is not None]
+        if not all(answers):
             sys.exit(f"{self.place.name} ended:\n{(self.place / 'log').read_text()[-2000:]}")
-        self.steps.append(json.loads(line))
-
-    def _go(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
+        self.steps.append(json.loads(answers[0]))
 
     def end(self) -> None:
-        """Let it go."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(120)
+        """Let them go."""
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        for process in self.processes:
+            process.wait(120)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
 
 
 def compare(args: argparse.Namespace, place: Path) -> dict[str, Any]:
@@ -160,7 +184,7 @@ def compare(args: argparse.Namespace, place: Path) -> dict[str, Any]:
     keep = keep or sorted({max(1, args.steps * i // 4) for i in (1, 2, 3, 4)})
     plan: Plan = {
         "model": str(args.model.resolve()), "tasks": tasks, "steps": args.steps, "prompts": args.prompts, "group": args.group,
-        "new": args.new, "rate": args.rate, "peer_rate": args.peer_rate, "keep": keep, "threads": args.threads, "seed": SEED,
+        "new": args.new, "rate": args.rate, "peer_rate": args.peer_rate, "keep": keep, "seed": SEED,
         "format_reward": 0.1, "micro_batch": 64,
     }  # fmt: skip
     tokenizer = Tokenizer.load(args.model)
@@ -168,9 +192,15 @@ def compare(args: argparse.Namespace, place: Path) -> dict[str, Any]:
     prompts = [tokenizer.prompt(get_task(name).problem("train", SEED, i).prompt()) for name, i in numbers]
     spoken = [tokenizer.backend.decode(ids, skip_special_tokens=False) for ids in prompts]
     questions = [{"prompt": text, "task": name, "index": i} for text, (name, i) in zip(spoken, numbers, strict=True)]
-    sides = {"ours": Side([sys.executable, __file__, "--side"], plan, place / "ours", environment())}
+
+    def parted(count: int) -> Plan:
+        return {"processes": count, "threads": max(1, args.threads // count)}
+
+    mine, theirs = parted(args.processes), parted(args.peer_processes or args.processes)
+    sides = {"ours": Side([sys.executable, __file__, "--side"], plan | mine, place / "ours", environment())}
     if args.peer_python:
-        sides["TRL"] = Side([args.peer_python, str(PEER)], plan | {"questions": questions}, place / "trl", {})
+        asked = plan | theirs | {"questions": questions}
+        sides["TRL"] = Side([args.peer_python, str(PEER)], asked, place / "trl", {"ACCELERATE_USE_CPU": "true"})
     for number in range(args.steps):
         for name, side in sides.items():
             side.step()
@@ -182,7 +212,8 @@ def compare(args: argparse.Namespace, place: Path) -> dict[str, Any]:
         name: {k: accuracy(side.place / f"step-{k}", args.model, args) for k in keep} for name, side in sides.items()
     }
     return {
-        "machine": f"{facts(place)['cpu']}, {args.threads} threads", "plan": {k: plan[k] for k in plan if k != "model"},
+        "machine": f"{facts(place)['cpu']}, {args.threads} threads",
+        "processes": {"ours": mine["processes"], "TRL": theirs["processes"]}, "plan": {k: plan[k] for k in plan if k != "model"},
         "start": start, "sides": {name: told(side.steps, found[name], start, args.target) for name, side in sides.items()},
     }  # fmt: skip
 
@@ -219,7 +250,11 @@ def lines(result: dict[str, Any]) -> list[str]:
     def shown(e: dict[str, Any]) -> str:
         return f"{e['value']:.1%} [{e['low']:.1%}, {e['high']:.1%}]"
 
-    out = [result["machine"], f"at the start: {shown(result['start'])}, n={result['start']['n']}"]
+    shared = ", ".join(f"{name} {count}" for name, count in result["processes"].items())
+    out = [
+        f"{result['machine']}; processes: {shared}",
+        f"at the start: {shown(result['start'])}, n={result['start']['n']}",
+    ]
     for name, side in result["sides"].items():
         share = ", ".join(f"{k} {v:.0%}" for k, v in side["shares"].items())
         out += [f"{name} ({side['how']}): {side['seconds_a_step']:.1f} s a step ({share})"]

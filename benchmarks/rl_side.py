@@ -92,11 +92,12 @@ def main() -> None:
 
         def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             """Keep the weights."""
-            if state.global_step in plan["keep"]:
+            if state.global_step in plan["keep"] and state.is_world_process_zero:
                 model.save_pretrained(saved / f"step-{state.global_step}")
 
     answers = plan["prompts"] * plan["group"]
-    together = min(plan["micro_batch"], answers)
+    own = answers // plan["processes"]
+    together = min(plan["micro_batch"], own)
     trainer = trl.GRPOTrainer(
         model=transformers.AutoModelForCausalLM.from_pretrained(plan["model"], dtype=torch.float32),
         processing_class=transformers.AutoTokenizer.from_pretrained(plan["model"], padding_side="left"),
@@ -106,8 +107,8 @@ def main() -> None:
         args=trl.GRPOConfig(
             output_dir=plan["saved"], use_cpu=True, bf16=False, fp16=False, report_to=[], save_strategy="no", logging_steps=1,
             disable_tqdm=True, max_steps=plan["steps"] + 1, learning_rate=plan["peer_rate"], lr_scheduler_type="cosine",
-            warmup_steps=2, per_device_train_batch_size=together, gradient_accumulation_steps=answers // together,
-            steps_per_generation=answers // together, num_generations=plan["group"], max_completion_length=plan["new"],
+            warmup_steps=2, per_device_train_batch_size=together, gradient_accumulation_steps=own // together,
+            steps_per_generation=own // together, num_generations=plan["group"], max_completion_length=plan["new"],
             temperature=1.0, beta=0.0, epsilon=0.2, epsilon_high=0.28, loss_type="dapo", scale_rewards="none",
             shuffle_dataset=False, gradient_checkpointing=False, seed=plan["seed"], dataloader_pin_memory=False,
         ),

@@ -56,6 +56,12 @@ NewTokens = Annotated[
     int | None,
     typer.Option("--max-new-tokens", metavar="N", min=1, help="Of an answer with its thought: 256, at a URL 2048."),
 ]
+Turns = Annotated[
+    int,
+    typer.Option(
+        "--max-turns", metavar="N", min=1, max=16, help="Turns of an answer where a task has tools; 1: without."
+    ),
+]
 Think = Annotated[
     bool | None,
     typer.Option(
@@ -94,7 +100,7 @@ def eval_(
     repeats: Repeats = 1, temperature: Temperature = 1.0, max_new_tokens: NewTokens = None, think: Think = None,
     data: Data = None, seed: Seed = 0, out: Out = None, key_file: Key = None, model_name: Name = "",
     against_key_file: AgainstKey = None, against_name: AgainstName = "", concurrency: Concurrency = 8,
-    timeout: Timeout = 600.0, as_json: AsJson = False,
+    timeout: Timeout = 600.0, max_turns: Turns = 4, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Judge a model on held-out questions: accuracy with n and a 95 % interval, what went wrong, and every case.
 
@@ -106,7 +112,7 @@ def eval_(
 
     exam = Exam(
         tuple(task or ()), samples or (SAMPLES if abilities and not task else 1000), repeats, temperature,
-        max_new_tokens, seed, think, abilities, concurrency, timeout,
+        max_new_tokens, seed, think, abilities, concurrency, timeout, max_turns,
     )  # fmt: skip
     candidates = _candidates((model, key_file, model_name), (against, against_key_file, against_name))
     facts = evaluate_model(candidates[0], exam, against=candidates[1], data=tuple(data or ()), out=out, say=aloud)

@@ -70,7 +70,10 @@ class EvalSettings(Table):
     repeats: int = Field(
         1, ge=1, le=256, description="answers to each question, sampled; from 2 on also pass@k and the majority's vote"
     )
-    max_new_tokens: int = Field(128, ge=4)
+    max_new_tokens: int = Field(128, ge=4, description="tokens of an answer, all its turns together")
+    max_turns: int = Field(
+        4, ge=1, le=16, description="the model's turns in an answer, where a task has tools; 1 judges it without them"
+    )
     temperature: float = Field(
         1.0, ge=0, description="as the server samples by default; greedy decoding is judged, too"
     )

@@ -8,6 +8,7 @@ n rows of the decode batch, T tokens a row, N tokens of the step, M positions wh
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from firesteel.serve.sampling import Controls, adjust, choose, likeliest
 from firesteel.serve.scheduler import Chunk
 from firesteel.serve.sequence import Alternatives, Sequence
 
+SHORT = 32  # tokens of a chunk that goes together with others
 GROUP = 1024  # positions of padding that cost about as much as attention for one more group of rows
 
 
@@ -122,10 +124,7 @@ class Runner:
     def _add_chunks(self, batch: _Batch, chunks: list[Chunk]) -> list[int]:
         """Put chunks of prompts into the batch; where each begins in it."""
         starts = [0] * len(chunks)
-        fresh = [i for i, c in enumerate(chunks) if c.start == 0]
-        groups = [[fresh[i] for i in group] for group in packed([chunks[i].count for i in fresh])]
-        groups += [[i] for i, c in enumerate(chunks) if c.start]
-        for group in groups:
+        for group in _alike(chunks):
             own = [chunks[i] for i in group]
             T, width = max(c.count for c in own), max(-(-(c.start + c.count) // self.cache.block_size) for c in own)
             tokens, tables = np.zeros((len(own), T), np.int64), np.zeros((len(own), width), np.int64)
@@ -196,6 +195,21 @@ class Runner:
     def _tensor(self, array: np.ndarray) -> Tensor:
         """The array on the model's device; on the CPU the same memory."""
         return torch.from_numpy(array).to(self.device)
+
+
+def _alike(chunks: list[Chunk]) -> list[list[int]]:
+    """Chunks that go through attention together: beginnings; short ends of about as long sequences, such as those of a prompt
+    that the cache knew in part; each other one for itself."""
+    found: list[list[int]] = []
+    kinds: dict[int, list[int]] = defaultdict(list)
+    for i, c in enumerate(chunks):
+        if c.start and c.count > SHORT:
+            found.append([i])
+        else:
+            kinds[(c.start + c.count).bit_length() if c.start else 0].append(i)
+    for own in kinds.values():
+        found += [[own[i] for i in group] for group in packed([chunks[i].count for i in own])]
+    return found
 
 
 class _Batch:

@@ -52,6 +52,7 @@ class Exam:
     abilities: bool = False
     concurrency: int = 8  # questions under way at once, at a URL
     seconds: float = 600.0  # for one answer, at a URL
+    max_turns: int = 4  # of an answer whose problem has tools; 1: without them
 
     def __post_init__(self) -> None:
         if self.repeats > 1 and not self.temperature:
@@ -159,7 +160,7 @@ def _judge_there(candidate: Candidate, exam: Exam, journal: Journal, say: Say) -
 def _ask(
     answerer: Answerer, exam: Exam, tokens: int, think: bool, label: str, facts: dict[str, Any], say: Say
 ) -> Judged:
-    asking = Asking(tokens, exam.temperature, exam.seed)
+    asking = Asking(tokens, exam.temperature, exam.seed, exam.max_turns)
     result = judged(
         answerer, exam.tasks, asking, samples=exam.samples, repeats=exam.repeats, think=think,
         done=lambda task, found: say(f"{label}: {task} {found['value']:.1%} of {found['n']}"),

@@ -49,7 +49,7 @@ def judge_model(
     return evaluate(
         engine_for(model, tokenizer, settings.max_new_tokens), tokenizer, tasks or settings.tasks, seed=seed,
         samples=settings.samples, max_new_tokens=settings.max_new_tokens, temperature=temperature,
-        repeats=settings.repeats if temperature else 1,
+        repeats=settings.repeats if temperature else 1, max_turns=settings.max_turns,
     )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def _write_evaluation(
         **({"other_gains": other_gains} if other_gains else {}),
         "decoding": {
             "temperature": settings.temperature, "max_new_tokens": settings.max_new_tokens, "seed": job.recipe.seed,
-            "repeats": settings.repeats,
+            "repeats": settings.repeats, "max_turns": settings.max_turns,
         },
         "command": f"firesteel run RECIPE --only eval  # {job.recipe.name}",
     }  # fmt: skip

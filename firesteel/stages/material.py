@@ -16,6 +16,7 @@ from firesteel.data.organise import organise, read_documents
 from firesteel.data.pack import pack
 from firesteel.data.vocab import train_tokenizer
 from firesteel.stages.stage import Job
+from firesteel.tasks.rendering import sample_text
 from firesteel.tasks.table import get_task
 
 TASK_TEXTS = 2000  # worked problems of each task that the tokenizer sees, so that its working has tokens of its own
@@ -43,7 +44,7 @@ def executor(settings: MachineSettings) -> Executor:
 
 def test_questions(recipe: Recipe) -> dict[str, list[str]]:
     """The questions that evaluation will ask, by task."""
-    tasks, n = recipe.eval.tasks, recipe.eval.samples
+    tasks, n = (*recipe.eval.tasks, *recipe.eval.other), recipe.eval.samples
     return {t: [p.question for p in get_task(t).distinct("test", recipe.seed, n)] for t in tasks}
 
 
@@ -62,7 +63,7 @@ def tokenizer(job: Job) -> None:
 def _sample(documents: Path, recipe: Recipe) -> Iterator[str]:
     for name in recipe.sft.tasks:
         for p in get_task(name).problems("train", recipe.seed, 0, TASK_TEXTS):
-            yield f"{p.question}\n{p.reasoning}\n{p.reply}"
+            yield sample_text(p)
     left = recipe.tokenizer.sample_mb * 1e6
     for document in read_documents(documents, "train"):
         left -= len(document["text"].encode())

@@ -17,11 +17,12 @@ from firesteel.stages.learning import Start, learn
 from firesteel.stages.stage import PROMPT, Job
 from firesteel.tasks.curriculum import Curriculum
 from firesteel.tasks.languages import share_of
+from firesteel.tasks.rendering import asked as prompt_of
 from firesteel.tasks.score import Score, score
 from firesteel.tasks.steps import judged_steps
 from firesteel.tasks.table import get_task
-from firesteel.tasks.task import Problem
-from firesteel.tasks.tools import TOOLS
+from firesteel.tasks.task import Problem, Task
+from firesteel.tasks.tools import TOOLS, schemas
 from firesteel.train.learner import Learner
 from firesteel.train.rl.calling import Caller
 from firesteel.train.rl.grpo import Grpo
@@ -51,6 +52,9 @@ def reinforce(job: Job, settings: GrpoSettings) -> None:
     if settings.routing_replay and start.config.n_routed_experts == 0:
         raise RecipeError("a model without experts has no routing to replay", value=f"{job.name}.routing_replay = true")
     asked = Asked(tokenizer, settings, job.recipe.seed + QUESTIONS[job.name])
+    if asked.unheard:
+        named = ", ".join(asked.unheard)
+        job.run.log.say(f"  [yellow]{named}: asked without tools, for {job.name}.max_turns = 1[/yellow]")
     replayed = settings.checkpoint_every * (
         settings.checkpoints + 1
     )  # steps since the oldest checkpoint that may be read
@@ -60,17 +64,29 @@ def reinforce(job: Job, settings: GrpoSettings) -> None:
         (model,) = learner.parts
         engine = engine_of(model, tokenizer, settings)
         rollouts = Rollouts(
-            model, tokenizer, engine, asked, settings, seed=job.recipe.seed, store=store, memory=asked.curriculum
-        )
+            model, tokenizer, engine, asked, settings, seed=job.recipe.seed, store=store, memory=asked.curriculum,
+            mesh=job.run.mesh,
+        )  # fmt: skip
         return Grpo(tokenizer, rollouts, settings)
 
     what = "reinforcement learning with verifiable rewards (GRPO)"
     learn(job, start, settings, settings.steps, objective, what=what, balance=False)
-    if settings.keep_rollouts or settings.samples_shown:
+    if job.run.mesh.first and (settings.keep_rollouts or settings.samples_shown):
         publish(
             store, job.run.stage(f"rollouts-{job.name}"), newest=settings.keep_rollouts, code=job.key,
             inputs={"base": artefact.read(job.base).id}, settings={"policy": job.name, "of": job.key},
         )  # fmt: skip
+
+
+def check_turns(table: str, tasks: Mapping[str, Task], seed: int) -> tuple[str, ...]:
+    """Those of the tasks that offer tools, for a stage of one turn. Raises RecipeError where tools are needed."""
+    firsts = {name: task.problem("train", seed, 0) for name, task in tasks.items()}
+    for name, first in firsts.items():
+        if first.calls:
+            why = "its worked solutions call tools, and an answer of one turn never hears what they say"
+            hint = f"set {table}.max_turns = 3, or leave the task out"
+            raise RecipeError("a task that needs tools", value=f"{name} with {table}.max_turns = 1", why=why, hint=hint)
+    return tuple(name for name, first in firsts.items() if first.tools)
 
 
 def engine_of(model: Transformer, tokenizer: Tokenizer, settings: GrpoSettings) -> Engine:
@@ -93,6 +109,7 @@ class Asked:
         levels = {name: task.usual for name, task in self.tasks.items()}
         self.curriculum = Curriculum(levels, seed) if settings.curriculum else None
         self._callers: dict[tuple[str, ...], Caller] = {}
+        self.unheard = check_turns("grpo", self.tasks, seed) if settings.max_turns == 1 else ()
 
     def __call__(self, start: int, count: int) -> list[Question]:
         """Questions number `start` and on."""
@@ -112,14 +129,13 @@ class Asked:
         caller = self._caller(problem.tools) if problem.tools and self.settings.max_turns > 1 else None
         judge = Judge(self.tokenizer, problem, caller, bool(self.settings.language_reward))
         return Question(
-            self.tokenizer.prompt(problem.prompt(), tools=caller.tools if caller else ()), judge, name, problem.level,
+            prompt_of(self.tokenizer, problem, tools=caller is not None), judge, name, problem.level,
             problem.tools if caller else (), problem.question, judge if caller else None, task.ability == SLOW,
         )  # fmt: skip
 
     def _caller(self, names: tuple[str, ...]) -> Caller:
         if names not in self._callers:
-            schemas = [TOOLS[name].schema() for name in names]
-            self._callers[names] = Caller(self.tokenizer, schemas, _run)
+            self._callers[names] = Caller(self.tokenizer, schemas(names), _run)
         return self._callers[names]
 
 

@@ -22,14 +22,16 @@ from firesteel.compute.mesh import joined
 from firesteel.compute.meter import Meter, append_ledger, ledger_record
 from firesteel.compute.plan import plan, rates_of
 from firesteel.core import artefact
-from firesteel.core.config import Recipe, load_recipe
+from firesteel.core.config import TASK_LISTS, Recipe, load_recipe
 from firesteel.core.errors import ArtefactError, GateError, RecipeError, UserError, nearest
 from firesteel.core.log import RunLog
+from firesteel.stages.reinforcement import check_turns
 from firesteel.stages.stage import Job, Run, Stage
 from firesteel.stages.summary import print_summary
 from firesteel.stages.table import STAGES
 from firesteel.stages.team import Team, own_device, started_together
 from firesteel.stages.together import make_together
+from firesteel.tasks.table import get_task
 
 
 def run_recipe(
@@ -39,6 +41,7 @@ def run_recipe(
     """Run the recipe at `path` into `out` (default `runs/NAME`). Raises UserError for what the user can mend."""
     recipe = load_recipe(path, overrides)
     chosen = choose(recipe, only, from_stage, to_stage)
+    check_tasks(recipe)
     folder = (out or Path("runs") / recipe.name).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +82,16 @@ def _run(run: Run, chosen: list[Stage], team: Team | None = None) -> None:
         raise
     _close(run)
     print_summary(run)
+
+
+def check_tasks(recipe: Recipe) -> None:
+    """Raise RecipeError for a task that does not exist or cannot be learnt so: before the hours that come before it."""
+    tables = [name for name in (*recipe.model_stages, "eval") if name in STAGES]
+    for table in tables:
+        settings = getattr(recipe, table)
+        tasks = {name: get_task(name) for key in TASK_LISTS for name in getattr(settings, key, ())}
+        if getattr(settings, "max_turns", 2) == 1 and table != "eval":
+            check_turns(table, tasks, recipe.seed)
 
 
 def choose(recipe: Recipe, only: str | None, from_stage: str | None, to_stage: str | None) -> list[Stage]:
@@ -144,7 +157,7 @@ def _stage(
 
 def _make(stage: Stage, job: Job, team: Team | None) -> None:
     """Here, or together with the processes that are there already, or with some that are started for it."""
-    if not stage.parted or job.recipe.parallel.processes == 1:
+    if job.recipe.parallel.processes == 1 or not stage.parted(job.recipe):
         stage.make(job)
     elif team is not None:
         team.make(job, stage.make)

@@ -75,7 +75,7 @@ class Stage:
     settings: Callable[[Recipe], dict[str, Any]]
     make: Callable[[Job], None]
     outside: Callable[[Recipe], dict[str, str]] = field(default=lambda recipe: {})
-    parted: bool = False  # whether [parallel] parts its work among processes
+    parted: Callable[[Recipe], bool] = field(default=lambda recipe: False)  # whether [parallel] parts its work
 
     def wanted(self, recipe: Recipe) -> bool:
         """Whether the recipe has this stage."""

@@ -38,7 +38,10 @@ def _data_settings(recipe: Recipe) -> dict[str, Any]:
     for key in DATA_PATHS:
         given = settings["data"][key]
         settings["data"][key] = bool(given) if isinstance(given, str) else len(given)
-    return settings | {"eval_tasks": _placeless(recipe.eval.tasks), "eval_samples": recipe.eval.samples}
+    return settings | {
+        "eval_tasks": _placeless((*recipe.eval.tasks, *recipe.eval.other)),
+        "eval_samples": recipe.eval.samples,
+    }
 
 
 def _vocabulary(recipe: Recipe) -> dict[str, Any]:
@@ -103,19 +106,29 @@ def _machine(recipe: Recipe) -> dict[str, str]:
     return {"device": digest(recipe.machine.device)}
 
 
+def _always(recipe: Recipe) -> bool:
+    return True
+
+
+def _copied(recipe: Recipe) -> bool:
+    """Whether every process has the whole model, which is what sampling needs."""
+    p = recipe.parallel
+    return p.data == p.processes and p.expert == 1 and not p.zero
+
+
 _TRAIN = ("core", "kernels", "model", "tasks", "train", "serve", "stages")
 _LEARN = (*_TRAIN, "data")  # conversations and pairs are read there
 
 
 def _learning(
     make: Callable[[Job], None], *needs: str, tables: tuple[str, ...] = (),
-    files: Callable[[Recipe], dict[str, str]] = lambda recipe: {},
+    files: Callable[[Recipe], dict[str, str]] = lambda recipe: {}, parted: Callable[[Recipe], bool] = _always,
 ) -> Stage:  # fmt: skip
     """A stage that trains the model before it. `tables` that it reads besides its own; `files`: hashes of what it reads."""
     name = make.__name__
     return Stage(
         name, "model", (*needs, MODEL), _LEARN, _part("model", "pretrain", *tables, name), make,
-        lambda recipe: _machine(recipe) | files(recipe), parted=not name.startswith("grpo"),
+        lambda recipe: _machine(recipe) | files(recipe), parted=parted,
     )  # fmt: skip
 
 
@@ -133,7 +146,7 @@ STAGES: dict[str, Stage] = {
         Stage("tokens", "tokens", ("data", "tokenizer"), ("core", "data"), _part("tokens"), material.tokens),
         Stage(
             "pretrain", "model", ("tokenizer", "tokens"), ("core", "kernels", "model", "train"), _part("model", "pretrain"),
-            training.pretrain, lambda recipe: _machine(recipe) | _start_model(recipe), parted=True,
+            training.pretrain, lambda recipe: _machine(recipe) | _start_model(recipe), parted=_always,
         ),
         _learning(training.extend, "tokens"),
         _learning(training.sft, "tokens", files=lambda recipe: _files(recipe.sft.sources) | _tasks("sft")(recipe)),
@@ -144,12 +157,12 @@ STAGES: dict[str, Stage] = {
             ),
         ),
         _learning(tuning.preference, files=lambda recipe: _files(recipe.preference.sources)),
-        _learning(reinforcement.grpo, files=_tasks("grpo")),
+        _learning(reinforcement.grpo, files=_tasks("grpo"), parted=_copied),
         _learning(
             rejection.rejection, "tokens", BASE,
             files=lambda recipe: _files(recipe.rejection.sources) | _tasks("rejection")(recipe),
         ),
-        _learning(reinforcement.grpo_all, files=_tasks("grpo_all")),
+        _learning(reinforcement.grpo_all, files=_tasks("grpo_all"), parted=_copied),
         Stage("eval", "report", ("tokens", MODELS), _TRAIN, _part("eval"), judging.evaluation, _tasks("eval")),
         Stage(
             "compress", "model", ("tokens", MODEL, "eval"), (*_TRAIN, "compress"), _part("eval", "compress"), judging.compress,

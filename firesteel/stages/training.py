@@ -16,6 +16,7 @@ from firesteel.stages.conversations import PackedConversations, PackedStream, ch
 from firesteel.stages.learning import Start, learn
 from firesteel.stages.pairs import check_pairs
 from firesteel.stages.stage import Job
+from firesteel.tasks.rendering import check_tools, taught
 from firesteel.tasks.table import get_task
 from firesteel.train.pretrain import Pretrain
 from firesteel.train.sft import Conversations, Sft
@@ -82,7 +83,8 @@ def _documents(job: Job, settings: PretrainSettings, config: ModelConfig, seed: 
 
 def conversations(job: Job, config: ModelConfig, settings: SftSettings) -> Sft:
     """The tasks' worked problems and what is general, as `settings` say."""
-    streams = [_task_stream(name, job.recipe.seed) for name in settings.tasks]
+    tokenizer = Tokenizer.load(job.base)
+    streams = [_task_stream(name, job.recipe.seed, tokenizer) for name in settings.tasks]
     return with_general(job, config, settings, streams)
 
 
@@ -105,14 +107,16 @@ def with_general(job: Job, config: ModelConfig, settings: SftSettings, streams: 
     )  # fmt: skip
 
 
-def _task_stream(name: str, seed: int) -> Conversations:
-    """The task's worked problems. Raises RecipeError if it has none."""
+def _task_stream(name: str, seed: int, tokenizer: Tokenizer) -> Conversations:
+    """The task's worked problems. Raises RecipeError if it has none, UserError if the model cannot call its tools."""
     task = get_task(name)
-    if not task.problem("train", seed, 0).reply:
+    first = task.problem("train", seed, 0)
+    if not first.reply:
         why = "its problems come with answers to check, and with no solution to learn"
         hint = "take it into grpo.tasks alone, or let the task give Problem(reasoning=..., reply=...)"
         raise RecipeError("a task cannot be taught", value=name, why=why, hint=hint)
-    return lambda i: task.problem("train", seed, i).messages()
+    check_tools(tokenizer, first, name)
+    return lambda i: taught(tokenizer, task.problem("train", seed, i))
 
 
 def _aloud(tokenizer: Tokenizer, stream: Conversations) -> Conversations:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from firesteel.core.errors import SourceError
+from firesteel.core.errors import RecipeError, SourceError
 from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.model.weights import load_model
 from firesteel.serve.engine import Engine
@@ -45,6 +45,11 @@ def answers_of(job: Job, writer: Path, tasks: Sequence[str], sampling: Sampling,
 
 
 def _exercise(tokenizer: Tokenizer, task: str, problem: Problem) -> Exercise:
+    if problem.calls:
+        hint = "leave it out here: its worked solutions are learnt by [sft], its answers are rewarded by [grpo]"
+        why = "answers that are written to be learnt from are of one turn"
+        raise RecipeError("a task that needs tools cannot be answered here", value=task, why=why, hint=hint)
+
     def read(ids: list[int]) -> tuple[list[Message], str]:
         reasoning, reply = tokenizer.parse(ids)
         if not reply.strip():

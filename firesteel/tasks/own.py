@@ -30,6 +30,7 @@ from typing import Any
 from firesteel.core.errors import RecipeError, nearest
 from firesteel.tasks.answers import Found, exact
 from firesteel.tasks.task import Draw, Problem, Task
+from firesteel.tasks.tools import schemas
 
 TRIED = 200  # problems drawn before a task is believed
 LEAST = 20  # different ones among them; a tenth of the questions is kept for tests
@@ -85,6 +86,7 @@ def _made(make: Callable[[Draw], Any], where: str, draw: Draw) -> Problem:
             "the task's question is not a text", value=where, why=repr(problem.question)[:200], hint=SHAPE
         )
     _look_at_answer(problem, where)
+    _look_at_tools(problem, where)
     return (
         problem
         if problem.verify is exact
@@ -119,6 +121,14 @@ def _look_at_answer(problem: Problem, where: str) -> None:
     if not told:
         hint = "write it shorter or plainer, or give a verifier of your own: Problem(..., verify=f)"
         raise RecipeError("the plain verifier does not accept the task's own answer", value=where, why=shown, hint=hint)
+
+
+def _look_at_tools(problem: Problem, where: str) -> None:
+    """There are such tools, and the worked solution calls no others."""
+    schemas(problem.tools)
+    if strange := [call.name for call in problem.calls if call.name not in problem.tools]:
+        hint = f"Problem(..., tools=({strange[0]!r},))"
+        raise RecipeError("the worked solution calls what the problem does not offer", value=where, hint=hint)
 
 
 def _judged(verify: Callable[[Problem, str], Any], where: str, problem: Problem, reply: str) -> Found:

@@ -41,6 +41,8 @@ def listed() -> list[dict[str, Any]]:
 
 def shown(name: str, count: int, answer: str | None = None, seed: int = 0) -> dict[str, Any]:
     """The task's description, `count` training problems, and what `answer` (a reply; no thought is asked for) earns."""
+    from dataclasses import asdict
+
     from firesteel.tasks.score import score
     from firesteel.tasks.table import get_task
 
@@ -51,6 +53,8 @@ def shown(name: str, count: int, answer: str | None = None, seed: int = 0) -> di
             "question": problem.question, "answer": problem.answer, "level": problem.level, "language": problem.language,
             "reasoning": problem.reasoning, "reply": problem.reply,
         }  # fmt: skip
+        if problem.tools:
+            facts |= {"tools": problem.tools, "calls": [asdict(call) for call in problem.calls]}
         if answer is not None:
             found = score(problem, None, answer, stopped=True, think=False)
             facts["judged"] = {
@@ -91,6 +95,11 @@ def _page(facts: dict[str, Any]) -> str:
     out += [f"source: {facts['source']}"] if facts["source"] else []
     for i, one in enumerate(facts["problems"], 1):
         out += ["", f"--- {i}, level {one['level']}", one["question"], f"answer: {one['answer']}"]
+        out += [f"tools: {', '.join(one['tools'])}"] if "tools" in one else []
+        for call in one.get("calls", ()):
+            arguments = ", ".join(f"{name}={value!r}" for name, value in call["arguments"].items())
+            out += [f"worked: {call['reasoning']}"] if call["reasoning"] else []
+            out.append(f"call: {call['name']}({arguments}) -> {call['result']}")
         if one["reply"]:
             out += [f"worked: {one['reasoning']}", f"reply: {one['reply']}"]
         if "judged" in one:

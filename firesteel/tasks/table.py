@@ -20,6 +20,7 @@ from firesteel.tasks.code import problems as code
 from firesteel.tasks.families import (
     arithmetic,
     bases,
+    calculator,
     chain,
     comparison,
     countdown,
@@ -46,7 +47,7 @@ OURS = (
     arithmetic.TASK, word_problems.TASK, chain.TASK, equations.TASK, countdown.TASK, comparison.TASK, units.TASK,
     bases.TASK, sequences.TASK, sorting.TASK, counting.TASK, dates.TASK, code.TASK,
     logic_grid.TASK, knights.TASK, tables.TASK, json_extraction.TASK, format.TASK, latex.TASK,
-    reading.TASK,
+    reading.TASK, calculator.TASK,
 )  # fmt: skip
 TASKS: dict[str, Task] = {task.name: task for task in OURS}
 FOR_JUDGING: dict[str, Task] = {"knowledge": knowledge.TASK}  # there is nothing to train on in them
@@ -70,7 +71,7 @@ def get_task(written: str) -> Task:
             hint = f"it has {', '.join(task.languages) or 'none'}"
             raise RecipeError("the task has no such language", value=f"{task.name}/{language}", hint=hint)
         task = replace(task, languages=(language,))
-    return replace(task, unseen=True) if match["unseen"] else task
+    return _unseen(task) if match["unseen"] else task
 
 
 def _named(name: str) -> Task:
@@ -91,6 +92,14 @@ def _named(name: str) -> Task:
     if name not in known:
         raise RecipeError("unknown task", value=name, hint=nearest(name, known))
     return known[name]
+
+
+def _unseen(task: Task) -> Task:
+    """The task in wordings that training never shows. Raises RecipeError for one that has none."""
+    other = replace(task, unseen=True)
+    if all(task.problem("test", 0, i).question == other.problem("test", 0, i).question for i in range(8)):
+        raise RecipeError("the task has no unseen wordings", value=f"{task.name}+unseen", hint="leave +unseen out")
+    return other
 
 
 def _levels(task: Task, low: int, high: int) -> Task:

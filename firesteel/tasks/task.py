@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,21 @@ LANGUAGES = ("zh", "en")
 
 
 @dataclass(frozen=True)
+class Called:
+    """A tool's call in a worked solution: a turn of its own, with what is thought before it and what the tool says to it."""
+
+    name: str  # of the tool
+    arguments: dict[str, Any]  # JSON
+    result: str  # as the tool really says it
+    reasoning: str = ""
+
+
+@dataclass(frozen=True)
 class Problem:
-    """One question, what its verifier has to know, and a worked solution where the task can work one."""
+    """One question, what its verifier has to know, and a worked solution where the task can work one.
+
+    The turns of a worked solution are its calls, in order, and then `reasoning` with `reply`.
+    """
 
     question: str
     answer: Any  # what the verifier compares with; JSON
@@ -33,15 +47,39 @@ class Problem:
     facts: dict[str, Any] = field(default_factory=dict)  # what else the verifier needs: a table, unit tests; JSON
     system: str = ""  # instructions that come before the question
     tools: tuple[str, ...] = ()  # names (tasks.tools) of what may be called on the way
+    calls: tuple[Called, ...] = ()  # of the worked solution; a problem that has some needs its tools
 
     def messages(self) -> list[dict[str, Any]]:
-        """The whole worked conversation, for supervised fine-tuning."""
-        return [*self.prompt(), {"role": "assistant", "reasoning_content": self.reasoning, "content": self.reply}]
+        """The whole worked conversation, for supervised fine-tuning; whoever renders it shows the tools (rendering.py)."""
+        called = [message for i, call in enumerate(self.calls) for message in _turn(i, call)]
+        last = {"role": "assistant", "reasoning_content": self.reasoning, "content": self.reply}
+        return [*self.prompt(), *called, last]
+
+    def worked(self) -> str:
+        """The worked solution as one text, for a tokenizer to see: thoughts, calls, results and the reply, a line each."""
+        lines = []
+        for call in self.calls:
+            written = json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
+            lines += [*([call.reasoning] if call.reasoning else []), written, call.result]
+        return "\n".join([*lines, self.reasoning, self.reply])
 
     def prompt(self) -> list[dict[str, Any]]:
         """The question alone."""
         told = [{"role": "system", "content": self.system}] if self.system else []
         return [*told, {"role": "user", "content": self.question}]
+
+
+def call_id(number: int) -> str:
+    """The id of a conversation's call: nine letters and digits, as Mistral's template wants them."""
+    return f"call{number:05d}"
+
+
+def _turn(number: int, call: Called) -> list[dict[str, Any]]:
+    """The assistant's turn that calls, and what the tool says."""
+    id, function = call_id(number), {"name": call.name, "arguments": call.arguments}
+    calling = {"role": "assistant", "content": "", "tool_calls": [{"id": id, "type": "function", "function": function}]}
+    calling |= {"reasoning_content": call.reasoning} if call.reasoning else {}
+    return [calling, {"role": "tool", "tool_call_id": id, "name": call.name, "content": call.result}]
 
 
 @dataclass(frozen=True)

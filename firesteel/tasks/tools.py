@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from firesteel.compute.sandbox import Limits
 from firesteel.compute.sandbox import run as run_in_sandbox
+from firesteel.core.errors import RecipeError, nearest
 from firesteel.tasks.code.judge import Runner
 
 OUTPUT = 2_000  # characters of a result
@@ -187,3 +189,33 @@ CALCULATOR = Tool(
     {"expression": {"type": "string", "description": "for example (12 + 3) * 4"}}, _calculator,
 )  # fmt: skip
 TOOLS: dict[str, Tool] = {tool.name: tool for tool in (CALCULATOR, python(run_in_sandbox))}
+
+
+def schemas(names: Iterable[str]) -> list[dict[str, Any]]:
+    """What a model is shown of these tools. Raises RecipeError for an unknown one."""
+    return [_known(name).schema() for name in names]
+
+
+def answered(offered: Iterable[str], name: str, arguments: str) -> str:
+    """What the tool says to a call as a model wrote it, whatever that is; `arguments`: JSON text. At the worst `error: ...`."""
+    if name not in offered:
+        return f"error: there is no tool '{name[:64]}'"
+    table = table_of(arguments)
+    if table is None:
+        return "error: the arguments are no table"
+    return TOOLS[name].run(table).encode("utf-8", "replace").decode()  # a program may print half characters
+
+
+def table_of(arguments: str) -> dict[str, Any] | None:
+    """A call's arguments, None if they are no JSON table."""
+    try:
+        table = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def _known(name: str) -> Tool:
+    if name not in TOOLS:
+        raise RecipeError("unknown tool", value=name, hint=nearest(name, TOOLS))
+    return TOOLS[name]

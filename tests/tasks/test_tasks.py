@@ -109,6 +109,19 @@ def test_the_verifier_never_fails_on_garbage(reply, reasoning, stopped):
     score(PROBLEM, reasoning, reply, stopped=stopped)
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_wordings_that_training_never_shows(name):
+    seen, unseen = (
+        {p.question for p in get_task(f"{name}{plus}").problems("test", 0, 0, 20)} for plus in ("", "+unseen")
+    )
+    assert len(seen & unseen) <= (8 if name == "reading" else 0)  # what a pronoun means is asked in set sentences
+
+
+def test_unseen_wordings_are_refused_where_there_are_none():
+    with pytest.raises(RecipeError, match="no unseen wordings"):
+        get_task("knowledge+unseen")
+
+
 def test_an_unknown_task_is_named():
     with pytest.raises(RecipeError, match="arithmetic"):
         get_task("aritmetic")

@@ -16,10 +16,11 @@ THINGS = {"zh": ("苹果", "铅笔", "书", "邮票"), "en": ("apples", "pencils
 
 @dataclass(frozen=True)
 class Story:
-    """A situation: its texts with places for name {p}, thing {t} and numbers {a} {b} {c}, and how to draw and solve it."""
+    """A situation: its texts with places for name {p}, thing {t} and numbers {a} {b} {c}, how to draw and how to solve it."""
 
     zh: str
     en: str
+    unseen: dict[str, str]  # the same in other words, by language
     draw: Callable[[random.Random], tuple[int, int, int]]
     steps: Callable[[int, int, int], tuple[tuple[str, str, int], ...]]  # (expression, working, value)
 
@@ -58,26 +59,46 @@ STORIES = (
     Story(
         "{p}有{a}个{t}，又买了{b}个，现在一共有多少个？",
         "{p} has {a} {t} and buys {b} more. How many are there now?",
+        {
+            "zh": "{p}原来有{t}{a}个，后来收到{b}个。{p}共有多少个{t}？",
+            "en": "There are {a} {t} on the shelf, and {p} puts {b} others beside them. What is the number of {t} on the shelf?",
+        },
         _two, lambda a, b, c: (_plus(a, b),),
     ),
     Story(
         "{p}有{a}个{t}，送给别人{b}个，还剩多少个？",
         "{p} has {a} {t} and gives away {b}. How many are left?",
+        {
+            "zh": "商店里原有{t}{a}个，卖掉了{b}个，剩下几个？",
+            "en": "Of {a} {t} in the shop, {b} are sold to {p}. What number of {t} remains?",
+        },
         _falling, lambda a, b, c: (_minus(a, b),),
     ),
     Story(
         "每箱有{a}个{t}，{b}箱一共有多少个？",
         "Each box holds {a} {t}. How many are in {b} boxes?",
+        {
+            "zh": "一个袋子装{t}{a}个，{b}个这样的袋子能装几个{t}？",
+            "en": "{p} fills {b} bags with {a} {t} each. What number of {t} is that?",
+        },
         lambda rng: (number(rng, 2, 3), rng.randint(2, 9), 0), lambda a, b, c: (_times(a, b),),
     ),
     Story(
         "{p}有{a}个{t}，又买了{b}个，然后送给别人{c}个，还剩多少个？",
         "{p} has {a} {t}, buys {b} more and then gives away {c}. How many are left?",
+        {
+            "zh": "仓库里存放着{t}{a}个，上午运来{b}个，下午运走{c}个，仓库里剩下几个{t}？",
+            "en": "{p} finds {a} {t} in one drawer and {b} in another, and sells {c} of them. What number of {t} remains?",
+        },
         _gain_then_loss, lambda a, b, c: (_plus(a, b), _minus(a + b, c)),
     ),
     Story(
         "每箱有{a}个{t}，{p}买了{b}箱，家里还有{c}个，一共有多少个？",
         "Each box holds {a} {t}. {p} buys {b} boxes and has {c} at home. How many are there in all?",
+        {
+            "zh": "{p}的桌上放着{c}个{t}，又搬来{b}袋，每袋装着{a}个。{p}共有几个{t}？",
+            "en": "{p} packs {b} bags of {a} {t} each and leaves {c} on the table. What is the number of all these {t}?",
+        },
         _boxes, lambda a, b, c: (_times(a, b), _plus(a * b, c)),
     ),
 )  # fmt: skip
@@ -89,7 +110,8 @@ def make(draw: Draw) -> Problem:
     story = rng.choice(STORIES)
     language = draw.language()
     a, b, c = story.draw(rng)
-    text = story.zh if language == "zh" else story.en
+    seen = story.zh if language == "zh" else story.en
+    text = story.unseen[language] if draw.unseen else seen
     question = text.format(p=rng.choice(NAMES[language]), t=rng.choice(THINGS[language]), a=a, b=b, c=c)
     steps = story.steps(a, b, c)
     reasoning = "\n".join(f"{expression}:{work}" for expression, work, _ in steps)

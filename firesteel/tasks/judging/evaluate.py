@@ -10,6 +10,7 @@ from firesteel.core.sampler import Sampler
 from firesteel.core.stats import Estimate, wilson
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.tasks.judging.answering import Answer, Answerer, Asking, Local
+from firesteel.tasks.judging.dialogue import answers_to
 from firesteel.tasks.judging.repeats import Vote, clustered, repeated
 from firesteel.tasks.score import Score, score
 from firesteel.tasks.table import get_task
@@ -27,10 +28,10 @@ def judge(tokenizer: Tokenizer, problem: Problem, ids: list[int], stopped: bool)
 
 def evaluate(
     sampler: Sampler, tokenizer: Tokenizer, tasks: Sequence[str], *, samples: int, seed: int, max_new_tokens: int,
-    temperature: float = 0.0, repeats: int = 1,
+    temperature: float = 0.0, repeats: int = 1, max_turns: int = 4,
 ) -> dict[str, Any]:  # fmt: skip
     """`judged` for a model of ours: a sampler that has to think."""
-    asking = Asking(max_new_tokens, temperature, seed)
+    asking = Asking(max_new_tokens, temperature, seed, max_turns)
     return judged(Local(sampler, tokenizer), tasks, asking, samples=samples, repeats=repeats)
 
 
@@ -49,8 +50,8 @@ def judged(
     by_task: dict[str, dict[str, Any]] = {}
     for name, task in known.items():
         problems = task.distinct("test", asking.seed, samples)
-        answers = answerer.answer([p.prompt() for _ in range(repeats) for p in problems], asking)
         asked = [(repeat, p) for repeat in range(repeats) for p in problems]
+        answers = answers_to(answerer, [p for _, p in asked], asking)
         own = [_case(name, r, p, a, think) for (r, p), a in zip(asked, answers, strict=True)]
         by_task[name] = figures(own) | {
             "by": _by("language", own), "by_level": _by("level", own), "ability": task.ability,
@@ -71,7 +72,7 @@ def _case(task: str, repeat: int, problem: Problem, answer: Answer, think: bool)
         "question": problem.question, "answer": problem.answer, "reasoning": answer.reasoning, "reply": answer.reply,
         "parsed": found.parsed, "reason": found.reason, "reward": found.reward, "trick": found.trick,
         "stopped": answer.stopped, "tokens": answer.tokens, "correct": found.correct, "well_formed": found.well_formed,
-        **({"refused": answer.refused} if answer.refused else {}),
+        **({"refused": answer.refused} if answer.refused else {}), **({"calls": answer.calls} if answer.calls else {}),
     }  # fmt: skip
 
 

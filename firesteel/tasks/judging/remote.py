@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from firesteel.core.errors import UserError
-from firesteel.tasks.judging.answering import Answer, Asking, Conversation
+from firesteel.tasks.judging.answering import Answer, Asking, Conversation, Request
 from firesteel.tasks.judging.http import Broken, Refused, Server, said
+from firesteel.tasks.task import call_id
 
 CUT = (
     "length",
@@ -27,6 +28,8 @@ CUT = (
     "tool_calls",
     "function_call",
 )  # reasons of an answer that is none, yet
+CUT_SHORT = CUT[:3]  # of these, calls are not whole
+THOUGHTS = ("reasoning_content", "reasoning")  # fields of a message
 OPEN, CLOSE = "<think>", "</think>"
 ABOUT_THE_QUESTION = ("400", "413", "422")  # statuses that may be one question's fault
 LENGTH = re.compile(
@@ -92,24 +95,26 @@ class Remote:
         A question that the server refuses is an answer with `refused`; if it refuses the first, or goes away, that is an
         error (UserError, SourceError), and the journal keeps what was answered.
         """
-        found: list[Answer | None] = [None] * len(conversations)
-        waiting = []
-        for i, conversation in enumerate(conversations):
-            found[i] = self._journal.get(self._asked(conversation, asking, i))
-            waiting += [i] if found[i] is None else []
+        return self.turns([Request(c, i) for i, c in enumerate(conversations)], asking)
+
+    def turns(self, requests: Sequence[Request], asking: Asking) -> list[Answer]:
+        """One turn of each, as `answer` does it; the bound of new tokens holds for all turns whose tokens the server counts."""
+        found = [self._journal.get(self._key(request, asking)) for request in requests]
+        for i, request in enumerate(requests):
+            if found[i] is None and request.spent >= asking.max_new_tokens:
+                found[i] = Answer(None, "", False, 0)
+        waiting = [i for i, answer in enumerate(found) if answer is None]
         if waiting and not self._tried:
             first = waiting.pop(0)
-            found[first] = self._first(conversations[first], asking, first)
-        for i, answer in self._several(conversations, asking, waiting):
+            found[first] = self._first(requests[first], asking)
+        for i, answer in self._several(requests, asking, waiting):
             found[i] = answer
         return [answer for answer in found if answer is not None]
 
-    def _several(
-        self, conversations: Sequence[Conversation], asking: Asking, waiting: Sequence[int]
-    ) -> list[tuple[int, Answer]]:
+    def _several(self, requests: Sequence[Request], asking: Asking, waiting: Sequence[int]) -> list[tuple[int, Answer]]:
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="firesteel-ask")
         try:
-            futures = {pool.submit(self._one, conversations[i], asking, i): i for i in waiting}
+            futures = {pool.submit(self._one, requests[i], asking): i for i in waiting}
             return [(futures[done], done.result()) for done in as_completed(futures)]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -118,17 +123,20 @@ class Remote:
         finally:
             pool.shutdown(wait=True)
 
-    def _first(self, conversation: Conversation, asking: Asking, i: int) -> Answer:
+    def _first(self, request: Request, asking: Asking) -> Answer:
         """The first question, asked as the server wants it: some know other names of a field, some not a seed."""
         for _ in range(4):
             try:
-                answer = self.server.ask("/chat/completions", self._body(conversation, asking, i), answer_of)
-                self._journal.put(self._asked(conversation, asking, i), answer)
+                answer = self.server.ask("/chat/completions", self._body(request, asking), answer_of)
+                self._journal.put(self._key(request, asking), answer)
                 self._tried = True
                 return answer
             except Refused as e:
-                if not self._adapt(e.why):
-                    raise
+                if self._adapt(e.why):
+                    continue
+                if request.tools and "tool" in e.why.casefold():
+                    e.hint = "a model that cannot call tools is judged without them: --max-turns 1"
+                raise
         raise AssertionError("there are three ways to adapt")
 
     def _adapt(self, why: str) -> bool:
@@ -145,26 +153,32 @@ class Remote:
             return True
         return False
 
-    def _one(self, conversation: Conversation, asking: Asking, i: int) -> Answer:
+    def _one(self, request: Request, asking: Asking) -> Answer:
         try:
-            answer = self.server.ask("/chat/completions", self._body(conversation, asking, i), answer_of)
+            answer = self.server.ask("/chat/completions", self._body(request, asking), answer_of)
         except Refused as e:
             if not any(status in str(e.value) for status in ABOUT_THE_QUESTION):
                 raise
             answer = Answer(None, "", False, refused=f"{e.value}: {e.why}")
-        self._journal.put(self._asked(conversation, asking, i), answer)
+        self._journal.put(self._key(request, asking), answer)
         return answer
 
-    def _body(self, conversation: Conversation, asking: Asking, i: int) -> Body:
-        seed = {"seed": (asking.seed * 1_000_003 + i) % 2**31} if self._seeded else {}
-        length = {self._limit: asking.max_new_tokens} if self._limit else {}
+    def _body(self, request: Request, asking: Asking) -> Body:
+        seed = {"seed": (asking.seed * 1_000_003 + request.number) % 2**31} if self._seeded else {}
+        length = {self._limit: asking.max_new_tokens - request.spent} if self._limit else {}
+        tools = {"tools": list(request.tools)} if request.tools else {}
         return {
-            "model": self.name, "messages": list(conversation), "temperature": asking.temperature, **length, **seed,
+            "model": self.name, "messages": list(request.messages), "temperature": asking.temperature, **length, **seed,
+            **tools,
         }  # fmt: skip
 
-    def _asked(self, conversation: Conversation, asking: Asking, i: int) -> str:
+    def _key(self, request: Request, asking: Asking) -> str:
+        return self._asked(request.messages, asking, request.number, request.tools)
+
+    def _asked(self, conversation: Conversation, asking: Asking, i: int, tools: Sequence[dict[str, Any]] = ()) -> str:
         """What identifies a request, whichever way the server wants it."""
-        what = [self.server.url, self.name, list(conversation), asdict(asking), i]
+        drawn = {name: value for name, value in asdict(asking).items() if name != "max_turns"}  # one turn is the same
+        what = [self.server.url, self.name, list(conversation), drawn, i, *([list(tools)] if tools else [])]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
@@ -196,12 +210,38 @@ def answer_of(reply: Any) -> Answer:
         reasoning, content = parted(content)
     usage = reply.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
-    stopped = choice.get("finish_reason") not in CUT
-    return Answer(reasoning, content, stopped, tokens if type(tokens) is int else None)
+    finish = choice.get("finish_reason")
+    turn = None if finish in CUT_SHORT else calling(spoken)
+    return Answer(reasoning, content, finish not in CUT, tokens if type(tokens) is int else None, turn=turn)
+
+
+def calling(spoken: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A message that calls tools, as it is said back to the server with the results; None if it calls none.
+
+    Thoughts go back under the name they came with: some servers want to see them until the answer is over.
+    """
+    listed = spoken.get("tool_calls")
+    calls = [found for i, call in enumerate(listed if isinstance(listed, list) else []) if (found := _call(i, call))]
+    if not calls:
+        return None
+    said_in = next((name for name in THOUGHTS if _thought({name: spoken.get(name)}) is not None), None)
+    own = {said_in: spoken[said_in]} if said_in else {}
+    return {"role": "assistant", "content": spoken.get("content"), **own, "tool_calls": calls}
+
+
+def _call(number: int, call: Any) -> dict[str, Any] | None:
+    """One call with what it needs; servers add fields that they do not want back."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        return None
+    arguments, id = function.get("arguments"), call.get("id")
+    arguments = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+    named = id if isinstance(id, str) and id else call_id(number)
+    return {"id": named, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
 def _thought(spoken: Mapping[str, Any]) -> str | None:
-    for name in ("reasoning_content", "reasoning"):
+    for name in THOUGHTS:
         if isinstance(spoken.get(name), str) and spoken[name]:
             return str(spoken[name])
     return None

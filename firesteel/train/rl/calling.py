@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from firesteel.core.call_formats import Call
-from firesteel.core.calls import CallParser, format_of, marks_of
+from firesteel.core.call_reader import CallReader, Turn
 from firesteel.core.chat_template import Message, Tool
 from firesteel.core.errors import UserError
-from firesteel.core.speech import Speech
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.train.rl.sampled import Reply
 
@@ -22,33 +21,17 @@ class Caller:
     """Turns of a model that may call `tools` (schemas). Raises UserError for a model whose template knows no calls."""
 
     def __init__(self, tokenizer: Tokenizer, tools: Sequence[Tool], run: Run) -> None:
-        format = format_of(tokenizer)
-        if format is None:
-            hint = "set grpo.max_turns = 1, or take a model whose chat template shows tools and calls"
-            raise UserError("this model has no way to call tools", hint=hint)
-        self.tokenizer, self.tools, self.run, self.format = tokenizer, list(tools), run, format
-        self.schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
-        self.marks = marks_of(format, tokenizer)
-        self.spelled = {str(tokenizer.backend.id_to_token(id)): mark for id, mark in self.marks.items()}
+        hint = "set grpo.max_turns = 1, or take a model whose chat template shows tools and calls"
+        self.reader = CallReader(tokenizer, tools, hint)
+        self.tokenizer, self.tools, self.run = tokenizer, list(tools), run
 
-    def calls(self, turn: Sequence[int]) -> tuple[str | None, str, list[Call]]:
-        """The thought of a turn (None if there is none), its answer without calls, and the calls."""
-        tokenizer = self.tokenizer
-        speech = Speech(tokenizer.pieces, tokenizer.manner, self.marks)
-        parser = CallParser(self.format, self.schemas, lambda: "", marks=self.spelled)
-        thought, answer, found = "", "", list[Call]()
-        parts = [speech.push(id) for id in turn if id not in tokenizer.stop_ids]
-        for reasoning, text in [*parts, speech.finish()]:
-            thought += reasoning
-            said, deltas = parser.push(text)
-            answer, found = answer + said, found + [Call(d.name, d.arguments) for d in deltas]
-        said, deltas = parser.finish()
-        found += [Call(d.name, d.arguments) for d in deltas]
-        return (thought if speech.thought else None), answer + said, found
+    def calls(self, turn: Sequence[int]) -> Turn:
+        """What a turn thought, said and called."""
+        return self.reader.read(turn)
 
     def respond(self, turn: Sequence[int]) -> Reply | None:
         """What follows the turn up to where the model goes on; None if it calls nothing."""
-        calls = self.calls(turn)[2]
+        calls = self.calls(turn).calls
         if not calls:
             return None
         said = [self._run(call) if i < MOST else f"error: at most {MOST} calls at once" for i, call in enumerate(calls)]

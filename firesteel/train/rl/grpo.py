@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from firesteel.core.config import GrpoSettings
-from firesteel.core.errors import FiresteelError, UserError
+from firesteel.core.errors import FiresteelError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.train.batch import Batch, Share
@@ -53,15 +53,10 @@ class Grpo(Objective):
             self.reference = Reference(self.model, self.settings.reference_every)
 
     def updates(self, step: int, share: Share) -> Iterator[list[Batch]]:
-        """`minibatches` updates on one batch of answers (see Objective). Raises UserError for one of several processes."""
-        if share.of != 1:
-            raise UserError(
-                "reinforcement learning samples in one process", value=f"{share.of} data-parallel processes",
-                hint="set parallel.processes = 1 for a recipe with [grpo], or grpo.steps = 0",
-            )  # fmt: skip
+        """`minibatches` updates on one batch of answers (see Objective)."""
         if self.reference is not None:
             self.reference.follow(step)
-        groups, facts = self.rollouts(step)
+        groups, facts = self.rollouts(step, share)
         learnt = [row for group in groups for row in experiences(group, self.settings)]
         facts |= self._facts(groups, learnt)
         count = self.settings.minibatches
@@ -132,10 +127,11 @@ class Grpo(Objective):
     def _facts(self, groups: Sequence[Group], learnt: Sequence[Experience]) -> dict[str, float]:
         """Shares of the step's answers: learnt from, and left out because they were cut."""
         answers = [answer for group in groups for answer in group]
-        facts = {"used": len(learnt) / len(answers)}
-        if self.settings.overlong == "mask":
-            facts["masked_truncated"] = sum(left_out(a, self.settings) for a in answers) / len(answers)
-        return facts
+        masked = sum(left_out(a, self.settings) for a in answers)
+        own = [len(answers), len(learnt), masked]
+        count, used, masked = (sum(each) for each in zip(*self.rollouts.mesh.everyone(own), strict=True))
+        facts = {"used": used / count}
+        return facts | ({"masked_truncated": masked / count} if self.settings.overlong == "mask" else {})
 
     def _batch(self, learnt: Sequence[Experience], facts: dict[str, float]) -> Batch:
         return batch_of(sorted(learnt, key=lambda a: len(a.row.ids)), self.tokenizer.pad_id, facts)

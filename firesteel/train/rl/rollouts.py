@@ -1,7 +1,8 @@
 """Where the answers of a step come from: questions, an inference engine that answers them, verifiers that judge.
 
 Questions are answered in pieces. A piece on the disk (store.py) stands for itself, so a step is the same whether it was
-sampled in one go or by runs that were killed on the way.
+sampled in one go or by runs that were killed on the way. Of several processes each answers its share of the questions;
+of what it was told they only need to know what a step's facts and the next questions depend on.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
+from firesteel.compute.mesh import Mesh
 from firesteel.core.artefact import digest
 from firesteel.core.config import GrpoSettings
 from firesteel.core.sampler import Sampler
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
+from firesteel.train.batch import Share
 from firesteel.train.replicas import fingerprint
 from firesteel.train.rl.reward import reward
 from firesteel.train.rl.sampled import Group, Question, Sampled
-from firesteel.train.rl.step_facts import Facts, facts, has_signal
+from firesteel.train.rl.step_facts import Facts, facts, has_signal, told
 from firesteel.train.rl.store import Store, shown
 from firesteel.train.rl.turns import drafts, judged, sampled
 
@@ -33,6 +36,7 @@ SHOWN_EVERY = 10  # steps
 # least and at most. Fewer together are slower: on a processor, of a 2 M model, 128 at a time took 1.6 times as long as 384.
 WORK, WORK_ACCELERATOR = 1e12, 1e16
 FEWEST, MOST = 64, 1024
+ALL = Share()
 
 
 def piece_of(model: Transformer, settings: GrpoSettings) -> int:
@@ -54,30 +58,33 @@ class Memory(Protocol):
 class Rollouts:
     """Groups of judged answers, a function of the weights, the seed, the step, and what `memory` holds.
 
-    `store`: where answers are kept, and looked for. `piece`: answers a piece; 0 = as `piece_of` says.
+    `store`: where answers are kept, and looked for; processes of one `mesh` share it. `piece`: answers a piece; 0 = as
+    `piece_of` says.
     """
 
     def __init__(
         self, model: Transformer, tokenizer: Tokenizer, sampler: Sampler, questions: Questions, settings: GrpoSettings, *,
-        seed: int, store: Store | None = None, memory: Memory | None = None, piece: int = 0,
+        seed: int, store: Store | None = None, memory: Memory | None = None, piece: int = 0, mesh: Mesh | None = None,
     ) -> None:  # fmt: skip
         self.model, self.tokenizer, self.sampler, self.questions = model, tokenizer, sampler, questions
         self.settings, self.seed, self.store, self.memory = settings, seed, store, memory
         self.piece = max(1, (piece or piece_of(model, settings)) // settings.group_size)  # groups
+        self.mesh = mesh or Mesh()
         self._seconds = {"sampling_seconds": 0.0, "judging_seconds": 0.0}
 
-    def __call__(self, step: int) -> tuple[list[Group], Facts]:
-        """`prompts` groups of `group_size` answers of step number `step`, from 0, and what there is to say of them.
+    def __call__(self, step: int, share: Share = ALL) -> tuple[list[Group], Facts]:
+        """This process's share of `prompts` groups of `group_size` answers of step number `step`, from 0; facts of all.
 
         With `resample`, groups that teach nothing give their places to new questions, as often as that.
         """
         s, policy = self.settings, self._policy() if self.store else ""
-        if self.store:
+        if self.store and self.mesh.first:
             self.store.begin(step, policy)
+        self.mesh.barrier()
         self._seconds = dict.fromkeys(self._seconds, 0.0)
         groups: dict[int, Group] = {}
         every: list[Group] = []
-        places = list(range(s.prompts))
+        places = own = list(share.rows(s.prompts))
         for turn in range(s.resample + 1):
             found = list(self._round(step, turn, places, policy))
             every += found
@@ -85,13 +92,10 @@ class Rollouts:
             places = [at for at in places if not has_signal(groups[at], s)]
             if not places:
                 break
-        if self.memory is not None:
-            self.memory.observe((a.question.task, a.question.level, a.verdict.correct) for g in every for a in g)
-        if self.store:
+        if self.store and self.mesh.first:
             some = shown(every, s.samples_shown) if step == 0 or (step + 1) % SHOWN_EVERY == 0 else []
             self.store.end(step, [(a, reward(a, s)) for a in some])
-        seconds = {name: round(value, 4) for name, value in self._seconds.items()}
-        return [groups[at] for at in range(s.prompts)], facts(every, s) | seconds
+        return [groups[at] for at in own], self._facts(every)
 
     def state(self) -> dict[str, Any]:
         """What is kept between steps, plain JSON: a checkpoint holds it."""
@@ -102,25 +106,32 @@ class Rollouts:
         if self.memory is not None:
             self.memory.load(state["memory"])
 
+    def _facts(self, groups: Sequence[Group]) -> Facts:
+        """What all processes have to say of a step; what is remembered is told of it, too."""
+        everyone = self.mesh.everyone([[told(group, self.settings) for group in groups], self._seconds])
+        every = [group for own, _ in everyone for group in own]
+        if self.memory is not None:
+            self.memory.observe((a["task"], a["level"], a["right"]) for group in every for a in group)
+        seconds = {name: round(max(spent[name] for _, spent in everyone), 4) for name in self._seconds}
+        return facts(every, self.settings) | seconds
+
     def _round(self, step: int, turn: int, places: Sequence[int], policy: str) -> Iterator[Group]:
         """The groups of a step's round number `turn`: one for each place, whose question keeps to the place's task."""
         first = (step * (self.settings.resample + 1) + turn) * self.settings.prompts
         size = self.settings.group_size
-        for number, start in enumerate(range(0, len(places), self.piece)):
+        for start in range(0, len(places), self.piece):
             own = places[start : start + self.piece]
             asked = [q for at in own for q in [*self.questions(first + at, 1)] * size]
-            answers = self._piece(step, (turn, number), start, asked, policy)
+            answers = self._piece(step, (turn, own[0]), asked, policy)
             yield from (answers[i : i + size] for i in range(0, len(answers), size))
 
-    def _piece(
-        self, step: int, piece: tuple[int, int], first: int, asked: list[Question], policy: str
-    ) -> list[Sampled]:
-        """The answers to some questions, from the disk if they are there."""
+    def _piece(self, step: int, piece: tuple[int, int], asked: list[Question], policy: str) -> list[Sampled]:
+        """The answers to some questions, from the disk if they are there. `piece`: its round, and the place of its first."""
         if self.store is None:
             return self._answers(step, piece, asked)
-        s, name = self.settings, f"{piece[0]}-{piece[1]:03d}"
+        s, name = self.settings, f"{piece[0]}-{piece[1]:05d}"
         head: dict[str, Any] = {
-            "policy": policy, "round": piece[0], "first": first, "group_size": s.group_size, "seed": self._seed(step, *piece),
+            "policy": policy, "round": piece[0], "first": piece[1], "group_size": s.group_size, "seed": self._seed(step, *piece),
             "temperature": s.temperature, "max_new_tokens": s.max_new_tokens, "max_turns": s.max_turns,
         }  # fmt: skip
         head["key"] = digest(head | {"prompts": [q.prompt for q in asked], "routing": s.routing_replay})

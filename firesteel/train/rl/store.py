@@ -1,8 +1,8 @@
 """Answers on the disk as soon as they are sampled and judged: what has been paid for is not paid for twice.
 
-work/rollouts/step-000012/0-003.jsonl          round 0, piece 3: a line that says what it is, then a line an answer
-work/rollouts/step-000012/0-003.routing.jsonl  the experts of each answer, where they are replayed
-work/samples/step-000020.jsonl                 a few answers for people to read
+work/rollouts/step-000012/0-00096.jsonl          round 0, questions from place 96 on: what they are, then a line an answer
+work/rollouts/step-000012/0-00096.routing.jsonl  the experts of each answer, where they are replayed
+work/samples/step-000020.jsonl                   a few answers for people to read
 
 A piece is good again when the same policy would be asked the same questions in the same way (`key`). So a stage that was
 killed and goes on from a checkpoint finds the answers of all steps since, and goes on sampling where it was.

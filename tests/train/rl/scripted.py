@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from firesteel.compute.mesh import Mesh
 from firesteel.core.config import GrpoSettings
 from firesteel.core.tokenizer import Rendered
 from firesteel.model.transformer import Transformer
@@ -16,7 +17,7 @@ from firesteel.train.batch import Batch, Share
 from firesteel.train.learner import Whole
 from firesteel.train.losses import token_logprobs
 from firesteel.train.rl.grpo import Grpo
-from firesteel.train.rl.rollouts import Rollouts
+from firesteel.train.rl.rollouts import ALL, Rollouts
 from firesteel.train.rl.sampled import Group, Question, Sampled, Verdict
 from tests.train.alone import complete
 
@@ -79,9 +80,9 @@ class Fixed(Rollouts):
     """Rollouts that say at every step what the test gave them."""
 
     def __init__(self, groups: Callable[[int], list[Group]] | list[Group]) -> None:
-        self.groups = groups
+        self.groups, self.mesh = groups, Mesh()
 
-    def __call__(self, step: int) -> tuple[list[Group], dict[str, float]]:
+    def __call__(self, step: int, share: Share = ALL) -> tuple[list[Group], dict[str, float]]:
         """The groups, and no more than one fact."""
         return self.groups(step) if callable(self.groups) else self.groups, {"reward": 0.0}
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from firesteel.core.config import GrpoSettings
-from firesteel.core.errors import FiresteelError, RecipeError, UserError
+from firesteel.core.errors import FiresteelError, RecipeError
 from firesteel.train.batch import Share
 from firesteel.train.losses import token_logprobs
 from firesteel.train.optim import make_optimisers
@@ -69,12 +69,6 @@ def test_a_sampler_that_disagrees_with_the_trainer_stops_the_run(model):
     metrics = batch.facts | learn(model, objective)
     with pytest.raises(FiresteelError, match="disagree"):
         objective.check(metrics)
-
-
-def test_one_of_several_processes_is_told_which_setting_to_change(model):
-    with pytest.raises(UserError, match=r"one process") as error:
-        next(objective_of(model, drawn(model, REWARDS)).updates(0, Share(0, 2)))
-    assert "parallel.processes" in str(error.value)
 
 
 VARIANTS = {

@@ -15,7 +15,7 @@ from firesteel.core.errors import ArtefactError
 from firesteel.train.rl.published import publish, read_rollouts
 from firesteel.train.rl.rollouts import Rollouts
 from firesteel.train.rl.sampled import Question, Sampled, Verdict
-from firesteel.train.rl.step_facts import facts
+from firesteel.train.rl.step_facts import facts, told
 from firesteel.train.rl.store import Store, shown
 from tests.train.objectives import small
 from tests.train.rl.scripted import Done, Words
@@ -90,7 +90,7 @@ def test_what_is_on_the_disk_is_not_sampled_again(model, tmp_path):
 def test_a_piece_that_is_missing_is_the_only_one_that_is_sampled(model, tmp_path):
     first, bill = rollouts(model, tmp_path)
     groups, _ = first(3)
-    (tmp_path / "rollouts/step-000004/0-001.jsonl").unlink()
+    (tmp_path / "rollouts/step-000004/0-00002.jsonl").unlink()
     second, rest = rollouts(model, tmp_path)
     assert plain(second(3)[0]) == plain(groups) and rest.calls == bill.calls[1:2]
 
@@ -111,7 +111,7 @@ def test_what_another_policy_said_is_forgotten(tmp_path):
     second, bill = rollouts(model, tmp_path)
     second(0)
     files = sorted(file.name for file in (tmp_path / "rollouts/step-000001").iterdir())
-    assert len(bill.calls) == 3 and files == ["0-000.jsonl", "0-001.jsonl", "0-002.jsonl"]
+    assert len(bill.calls) == 3 and files == ["0-00000.jsonl", "0-00002.jsonl", "0-00004.jsonl"]
 
 
 def test_the_disk_is_bounded_and_texts_stay_longer_than_experts(model, tmp_path):
@@ -180,14 +180,14 @@ def test_what_is_said_of_a_step():
         [one(even, 6, True), one(even, 8, True)],
         [one(even, 3, False, trick=True, reason="padding"), one(even, 5, False, stopped=False)],
     ]
-    told = facts(groups, s)
+    said = facts([told(group, s) for group in groups], s)
     third = pytest.approx(1 / 3)
-    assert (told["all_right"], told["all_wrong"], told["no_signal"]) == (third, third, pytest.approx(2 / 3))
-    assert told["reward_by_task"] == told["accuracy_by_task"] == {"even": 0.5, "odd": 0.5}
-    assert told["level_by_task"] == {"even": 3.0, "odd": 1.0}
-    assert (told["length_right"], told["length_wrong"]) == (pytest.approx(16 / 3), 4.0)
-    assert told["tricks"] == {"padding": pytest.approx(1 / 6)} and told["tools_called"] == third
-    assert told["truncated"] == pytest.approx(1 / 6) and told["sampled_tokens"] == 27
+    assert (said["all_right"], said["all_wrong"], said["no_signal"]) == (third, third, pytest.approx(2 / 3))
+    assert said["reward_by_task"] == said["accuracy_by_task"] == {"even": 0.5, "odd": 0.5}
+    assert said["level_by_task"] == {"even": 3.0, "odd": 1.0}
+    assert (said["length_right"], said["length_wrong"]) == (pytest.approx(16 / 3), 4.0)
+    assert said["tricks"] == {"padding": pytest.approx(1 / 6)} and said["tools_called"] == third
+    assert said["truncated"] == pytest.approx(1 / 6) and said["sampled_tokens"] == 27
 
 
 def test_the_artefact_holds_every_answer_and_samples_for_people(model, tmp_path):
@@ -212,7 +212,7 @@ def test_the_artefact_holds_every_answer_and_samples_for_people(model, tmp_path)
 def test_damaged_rollouts_are_named(model, tmp_path):
     r, _ = rollouts(model, tmp_path)
     r(0)
-    file = tmp_path / "rollouts/step-000001/0-000.jsonl"
+    file = tmp_path / "rollouts/step-000001/0-00000.jsonl"
     head, first, *rest = file.read_text().splitlines()
     short = json.loads(first)
     short["logprobs"].pop()
