@@ -5,7 +5,7 @@ The training stages stand in training_loads.py, what no formula can know in cali
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from firesteel.compute.calibration import CALIBRATION, Load, shape_of
 from firesteel.compute.count import parameters
@@ -42,30 +42,36 @@ def _tokens(recipe: Recipe, need: Need) -> Load:
     return Load(Work(), CALIBRATION["encode_mb"] * need.raw / 1e6, memory, tokens, how)
 
 
-def _judging(recipe: Recipe, passes: tuple[bool, ...], models: int) -> Load:
-    """Asking all questions once for each of `passes` (whether that model has learnt to stop), and reading held-out text."""
+def _judging(recipe: Recipe, passes: Sequence[tuple[bool, int]], models: int) -> Load:
+    """Asking questions in passes (whether that model has learnt to stop, how many answers), and reading held-out text."""
     s, shape = recipe.eval, shape_of(recipe)
-    questions = s.samples * s.repeats * (len(s.tasks) + len(s.other))
-    batches = max(1, round(questions / DECODED_TOGETHER))
     work = learning(without_mtp(shape), 1, 256, 256) * (models * s.perplexity_tokens / 256 / 3)
-    python = len(passes) * questions * CALIBRATION["judged_answer"]
-    tokens = 0.0
-    for stops in passes:
-        sampled, made, bookkeeping = sampling(shape, -(-questions // batches), s.max_new_tokens, stops=stops)
+    tokens = python = 0.0
+    for stops, answers in passes:
+        batches = max(1, round(answers / DECODED_TOGETHER))
+        sampled, made, bookkeeping = sampling(shape, -(-answers // batches), s.max_new_tokens, stops=stops)
         work, tokens, python = work + sampled * batches, tokens + made * batches, python + bookkeeping * batches
+        python += answers * CALIBRATION["judged_answer"]
     cache = 2 * min(JUDGED, cache_bytes(shape, DECODED_TOGETHER, s.max_new_tokens))
     memory = CALIBRATION["process"] + CALIBRATION["sampler"] + FLOAT * parameters(shape).total + cache
-    how = f"{len(passes)} x {questions} questions, {DECODED_TOGETHER} decoded together"
+    how = f"{sum(answers for _, answers in passes)} answers, {DECODED_TOGETHER} decoded together"
     return Load(work, python, memory, tokens, how)
 
 
 def _eval(recipe: Recipe, need: Need) -> Load:
-    tuned = len(recipe.model_stages) - 1  # each model sampled and greedy; only those that were tuned know when to stop
-    return _judging(recipe, (False, False, *(True,) * (2 * tuned)), 1 + tuned)
+    """Each model sampled and greedy, those that were taught also on other tasks; only tuned ones know when to stop."""
+    s, tuned = recipe.eval, len(recipe.model_stages) - 1
+    own, sampled = s.samples * len(s.tasks), s.samples * s.repeats
+    passes = [(False, own * s.repeats), (False, own)] + [(True, own * s.repeats), (True, own)] * tuned
+    if s.other:
+        passes += [(True, sampled * len(s.other))] * tuned
+        passes += [(False, sampled * len(s.other))] * bool(recipe.pretrain.start_from)
+    return _judging(recipe, passes, 1 + tuned)
 
 
 def _compress(recipe: Recipe, need: Need) -> Load:
-    return _judging(recipe, (True,), 1)
+    s = recipe.eval
+    return _judging(recipe, [(True, s.samples * s.repeats * len(s.tasks))], 1)
 
 
 def _after() -> float:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from firesteel.ops import units
-from firesteel.ops.curves import Curve, Line
+from firesteel.ops.curves import SPANS, Curve, Line
 from firesteel.ops.svg import BAD, BEFORE, GOOD, INK, SFT, SPARK, draw
 
 PALETTE = (SPARK, SFT, GOOD, BEFORE, BAD, INK)
@@ -18,11 +18,11 @@ FAINT = 0.3  # opacity of a curve as it was recorded, behind the smoothed one
 WIDTH, HEIGHT = 4.3, 2.4  # inches
 
 
-def plot(panel: Axes, one: Curve, colour: str, label: str, dash: object = "-") -> None:
-    """A curve, smoothed, over its faint self; nothing if it has no points."""
+def plot(panel: Axes, one: Curve, colour: str, label: str, dash: object = "-", spans: int = SPANS) -> None:
+    """A curve, smoothed (Curve.smooth), over its faint self; nothing if it has no points."""
     if not one.steps:
         return
-    smooth = one.smooth()
+    smooth = one.smooth(spans)
     if smooth is not one:
         raw = one.thin()
         panel.plot(raw.steps, raw.values, color=colour, alpha=FAINT, lw=0.7)

@@ -24,12 +24,12 @@ class Curve:
     steps: list[int]
     values: list[float]
 
-    def smooth(self) -> Curve:
-        """Each value averaged with its neighbours, less with each step away, over about 1/SPANS to both sides; without lag.
+    def smooth(self, spans: int = SPANS) -> Curve:
+        """Each value averaged with its neighbours, less with each step away, over about 1/`spans` to both sides; without lag.
 
         A short curve stays as it is.
         """
-        span = len(self.steps) / SPANS
+        span = len(self.steps) / spans
         if len(self.steps) < LEAST or span <= 1:
             return self
         keep = math.exp(-1 / span)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from firesteel.ops import figures, units
-from firesteel.ops.blocks import NOT_RUN, Block, Cell, Figure, Note, Row, Section, Table, Words, stage_cell
+from firesteel.ops.blocks import NOT_RUN, STAGE_NAMES, Block, Cell, Figure, Note, Row, Section, Table, Words, stage_cell
 from firesteel.ops.gate import judged
+from firesteel.ops.page_beyond import beyond_chance, carried, voted
 from firesteel.ops.run_folder import REPORTS, RunFolder
 
 MAX_ALARMS = 20  # of a stage, the newest
@@ -38,43 +39,39 @@ def accuracy(run: RunFolder) -> Section:
     models = {name: m for name, m in report.get("models", {}).items() if name in figures.MODELS}
     if not models:
         return Section("accuracy", title, [NOT_RUN])
-    tasks = list(dict.fromkeys(task for m in models.values() for task in m["tasks"]))
-    heads = (
-        Words("model", "模型"),
-        *(Words(t, "") for t in tasks),
-        Words("all", "总计"),
-        Words("perplexity", "困惑度"),
+    tasks = dict.fromkeys(task for m in models.values() for task in m["tasks"])
+    heads = (Words("", ""), *(Words(name, STAGE_NAMES.get(name, "")) for name in models))
+    rows: list[Row] = [[Cell(task, "code"), *_shares(m["tasks"].get(task) for m in models.values())] for task in tasks]
+    greedy = [(m.get("greedy") or {}).get("all") for m in models.values()]
+    perplexities = [(m.get("perplexity") or {}).get("value") for m in models.values()]
+    rows.append(
+        [Cell("all 总计", "strong"), *(Cell(s, "strong") for s in _shares(m.get("all") for m in models.values()))]
     )
-    rows: list[Row] = [
-        [
-            stage_cell(name), *(units.interval(m["tasks"].get(task)) for task in tasks),
-            Cell(units.interval(m.get("all")), "strong"), units.number((m.get("perplexity") or {}).get("value")),
-        ]
-        for name, m in models.items()
-    ]  # fmt: skip
+    if any(greedy):
+        rows.append(["all, greedy 贪心", *_shares(greedy)])
+    rows.append(["perplexity 困惑度", *map(units.number, perplexities)])
     caption = Words(
         "Share of held-out questions answered correctly, with 95 % intervals.", "留出题的正确率与 95 % 区间。"
     )
     blocks: list[Block] = [
         Figure(figures.accuracy(report), caption),
-        Table(heads, rows, "l" + "r" * (len(tasks) + 2)),
+        Table(heads, rows, "l" + "r" * len(models)),
     ]
-    return Section("accuracy", title, [*blocks, *_gains(report), Note(_decoding(report))])
+    blocks += [*_gains(report), Note(_decoding(report)), *voted(report), *carried(report)]
+    return Section("accuracy", title, blocks)
+
+
+def _shares(estimates: Iterable[Any]) -> list[str]:
+    return [units.interval(estimate) for estimate in estimates]
 
 
 def _gains(report: Mapping[str, Any]) -> list[Block]:
     rows: list[Row] = [
-        [name.replace("-", " "), Cell(units.interval(gain, signed=True), "strong"), _beyond_chance(gain)]
+        [name.replace("-", " "), Cell(units.interval(gain, signed=True), "strong"), beyond_chance(gain)]
         for name, gain in report.get("gains", {}).items()
     ]
     heads = (Words("gain", "增益"), Words("on the same questions", "同题配对"), Words("beyond chance", "超出偶然"))
     return [Table(heads, rows, "lrl")] if rows else []
-
-
-def _beyond_chance(gain: Mapping[str, Any]) -> Cell:
-    if gain["low"] > 0:
-        return Cell("yes, better 变好", "pass")
-    return Cell("yes, worse 变差", "fail") if gain["high"] < 0 else Cell("no 否")
 
 
 def _decoding(report: Mapping[str, Any]) -> Words:

@@ -13,6 +13,7 @@ from firesteel.ops.curves import curve
 from firesteel.ops.run_folder import Record
 from firesteel.ops.svg import BAD, BEFORE, GOOD, MUTED, SFT, SPARK, draw
 
+SAMPLED = 15  # spans to smooth over: a step's means are of some hundred answers, and jump
 TASKS = 6  # that get a curve of their own; more cannot be told apart
 
 
@@ -66,10 +67,8 @@ def _paint(panel: Axes, one: Panel, records: Sequence[Record], max_gap: float | 
     if one.title.startswith("level"):
         shown = _tables(records, "level_by_task")
     for number, (key, colour, label) in enumerate(shown):
-        by_task = "/" in key
-        plot(
-            panel, curve(records, key), colour, label, DASHES[number // len(PALETTE) % len(DASHES)] if by_task else "-"
-        )
+        dash = DASHES[number // len(PALETTE) % len(DASHES)] if "/" in key else "-"
+        plot(panel, curve(records, key), colour, label, dash, SAMPLED)
     panel.set_title(one.title)
     step_axis(panel)
     if not panel.lines:
@@ -82,7 +81,10 @@ def _paint(panel: Axes, one: Panel, records: Sequence[Record], max_gap: float | 
     else:
         panel.set_ylim(bottom=0)
     if len(panel.get_legend_handles_labels()[1]) > 1:
-        panel.legend(loc="best")
+        crowded = len(shown) > 3
+        if crowded:  # room for the names above the curves
+            panel.set_ylim(top=1.5 * panel.get_ylim()[1])
+        panel.legend(loc="upper right" if crowded else "best", ncols=2 if crowded else 1)
 
 
 def _recorded(records: Sequence[Record], panel: Panel) -> bool:

@@ -56,7 +56,8 @@ def judge_model(
 def evaluation(job: Job) -> None:
     """Every model of the run on the same held-out questions and text, and the gains between them in pairs.
 
-    Judged as the server samples (`eval.temperature`) and, beside it, greedily; on tasks of `eval.other` as the server samples.
+    Judged as the server samples (`eval.temperature`) and, beside it, greedily; on tasks of `eval.other` as the server samples,
+    and without a model that was pretrained here from nothing: nobody has taught it to answer.
     """
     settings, seed = job.recipe.eval, job.recipe.seed
     for task in (*settings.tasks, *settings.other):
@@ -72,7 +73,7 @@ def evaluation(job: Job) -> None:
         result = judge_model(model, tokenizer, settings, seed=seed, temperature=settings.temperature)
         greedy = judge_model(model, tokenizer, settings, seed=seed, temperature=0.0)
         cases[stage], cases[f"{stage}-greedy"] = result.pop("cases"), greedy.pop("cases")
-        if settings.other:
+        if settings.other and (stage != "pretrain" or job.recipe.pretrain.start_from):
             further = judge_model(
                 model, tokenizer, settings, seed=seed, temperature=settings.temperature, tasks=settings.other
             )
@@ -105,7 +106,7 @@ def _write_evaluation(
     other_gains = {
         f"{after}-over-{before}": compare(others[before], others[after])["tasks"]
         for before, after in zip(stages, stages[1:], strict=False)
-        if settings.other
+        if before in others and after in others
     }
     report = {
         "models": models, "gains": {k: g.as_dict() for k, g in gains.items()},

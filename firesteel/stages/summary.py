@@ -25,7 +25,10 @@ def print_summary(run: Run) -> None:
         run.log.console.print(_costs(list(latest.values()), run.recipe.machine.currency))
     report = run.folder / "eval" / "report.json"
     if report.is_file():
-        run.log.console.print(_quality(json.loads(report.read_text(encoding="utf-8"))))
+        read = json.loads(report.read_text(encoding="utf-8"))
+        run.log.console.print(_quality(read))
+        if others := {name: m["other"]["tasks"] for name, m in read["models"].items() if "other" in m}:
+            run.log.console.print(_carried(others, read["other_gains"]))
     run.log.say(f"report: {run.folder / 'report.html'}")
     if (run.folder / "release" / "manifest.json").is_file():
         run.log.say(f"model:  {run.folder / 'release'}")
@@ -75,6 +78,18 @@ def _quality(report: dict[str, Any]) -> Table:
     if gained is not None:
         both = [_interval(report["gains"][name]) for name in (gained, f"{gained}-greedy")]
         table.caption = f"gain by reinforcement learning, in pairs: {both[0]} points; greedy {both[1]}"
+    return table
+
+
+def _carried(models: dict[str, Any], gains: dict[str, Any]) -> Table:
+    """Tasks that were not trained, and what the last stage gained there."""
+    last = next(reversed(gains), "")
+    table = Table(title="\nbeyond what was trained, %", title_justify="left")
+    for name in ("task", *models, *([f"{last.split('-')[0]} gained \\[95 %]"] if last else [])):
+        table.add_column(name, justify="left" if name == "task" else "right", no_wrap=True)
+    for task in next(iter(models.values())):
+        shares = [f"{100 * own[task]['value']:.1f}" for own in models.values()]
+        table.add_row(task, *shares, *([_interval(gains[last][task]["difference"])] if last else []))
     return table
 
 
