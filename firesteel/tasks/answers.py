@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from firesteel.tasks.families.numbers import ALTERNATIVE, all_numbers, bare, stated, worth
+from firesteel.tasks.families.numbers import ALTERNATIVE, all_numbers, bare, stated, undenied, worth
 from firesteel.tasks.families.numbers import plain as plain  # verifiers elsewhere compare with these, too
 from firesteel.tasks.families.numbers import value as value
 from firesteel.tasks.families.numerals import counted, english, english_numbers, han_numbers
@@ -55,12 +55,16 @@ HASHED = re.compile(r"^#{4}[ \t]*(\S.*)$", re.M)
 IS = r"(?:\s{0,3}(?:(?:is|are|was|equals?|be|would be|should be|must be)(?![A-Za-z])|[:=])){1,3}"
 ZH_IS = r"\s{0,3}(?:应该是|应该为|应为|应是|就是|便是|是|为|等于|[:：=选]){1,3}"
 ENDS = r"(?P<en>[^\n]+?)(?:[.!;](?=\s|$)|\n|$)"
+NO_ANSWER = r"(?<!\bnot the )(?<!\bnot an )(?<!n't the )(?<!不是)(?<!并非)"
 SAID = re.compile(
-    rf"\banswer(?:\s+(?:to|of|for)\s[^\n.:=]{{1,80}}?)?{IS}\s*{ENDS}|(?:答案|答)(?:{ZH_IS})\s*(?P<zh>[^\n。；！]+)",
+    rf"{NO_ANSWER}(?:\banswer(?:\s+(?:to|of|for)\s[^\n.:=]{{1,80}}?)?{IS}\s*{ENDS}"
+    rf"|(?:答案|答)(?:{ZH_IS})\s*(?P<zh>[^\n。；！]+))",
     re.I,
 )
+GIVES = r"(?<![取获觉使值])得[到出]?[:：]?(?=\s?[-−]?\d[\d,.]{0,32}[^\d\n，,。]{0,4}(?:[。！\n]|$))"  # 再加4，得158。
 WEAKLY = re.compile(
-    rf"\b(?:result|total|sum|next (?:number|term)){IS}\s*{ENDS}|(?:结果|得数|下一个数|下一项)(?:{ZH_IS})\s*(?P<zh>[^\n。；！]+)",
+    rf"\b(?:result|total|sum|next (?:number|term)){IS}\s*{ENDS}"
+    rf"|(?:(?:结果|得数|下一个数|下一项)(?:{ZH_IS})|{GIVES})\s*(?P<zh>[^\n。；！]+)",
     re.I,
 )  # steps have results and totals, too: they count where nothing is called the answer
 CONCLUDED = re.compile(
@@ -119,7 +123,31 @@ def concluding(reply: str) -> str:
     return "\n".join(found) or reply[-LONGEST:]
 
 
-def _unasking(reply: str) -> str:
+SO = re.compile(r"\b(?:so|therefore|thus|hence)\b|∴|所以|因此|因而|综上", re.I)
+
+
+def conclusion(reply: str) -> str:
+    """The last sentence of a reply, from where it concludes (so, 所以): what else is named before it was on the way."""
+    sentences = [m[0] for m in SENTENCE.finditer(reply[-LONGEST:]) if any(c.isalnum() for c in m[0])]
+    marks = list(SO.finditer(sentences[-1])) if sentences else []
+    return sentences[-1][marks[-1].end() :] if marks else ""
+
+
+BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+
+
+def _emphasised(reply: str) -> list[str]:
+    """The number that stands in bold at the end of the last line, where nothing else there is bold or an alternative."""
+    line = reply[-LONGEST:].rstrip().rpartition("\n")[2]
+    bold = list(BOLD.finditer(line))
+    if len(bold) != 1 or _has_number(line[bold[0].end() :]) or ALTERNATIVE.search(plain(line)):
+        return []
+    said = undenied(line[: bold[0].end()].replace("**", "")).rstrip()
+    found = spoken(bold[0][1]) if said.endswith(bold[0][1].rstrip()) else []  # else it is denied: not **38**
+    return found if len(found) == 1 else []
+
+
+def unasking(reply: str) -> str:
     """A reply without the questions that it asks: "Is it 42?" claims nothing."""
     if "?" not in reply and "？" not in reply:
         return reply
@@ -134,7 +162,7 @@ def _has_number(text: str) -> bool:
 
 
 WORDED = re.compile(
-    r"\b(?!(?:and|or)\b)[A-Za-z]{2}|[\u4e00-\u9fff]{2}|="
+    r"\b(?!(?:and|or)\b)[A-Za-z]{2}|[\u4e00-\u9fff]{2}|[=是为]"
 )  # bare numbers in a row are guesses, not a sentence
 
 
@@ -146,11 +174,33 @@ def claims(reply: str, question: str = "") -> list[str]:
             return _by_value(n for text in said for n in all_numbers(text))
         found = [n for text in said for n in spoken(text)]
         return _by_value(_unasked(found, question) if len(said) == 1 else found)
-    text = concluding(_unasking(reply))
+    text = concluding(unasking(_unchecked(reply)))
     if ALTERNATIVE.search(plain(text)):
         return _by_value(all_numbers(text))
     found = spoken(text)
-    return _by_value(_unasked(found, question) if WORDED.search(plain(text)) else found)
+    sure = _unasked(found, question) if WORDED.search(plain(text)) else found
+    return _by_value(found if _in_a_row(text, sure) else sure)
+
+
+CHECKED = re.compile(
+    r"(?:\b(?:check(?:ing)?|verify(?:ing)?|verification)\b|验算|检验|验证)[^\d\n=]{0,40}"
+    r"-?\d[-\d\s+*/×÷−().]{0,64}=\s*-?\d+(?:\.\d+)?[^\d\n]{0,16}(?=\n|$)",
+    re.I,
+)
+
+
+def _unchecked(reply: str) -> str:
+    """A reply without the equation by which it checks what it said before."""
+    return CHECKED.sub(lambda m: " " if _has_number(reply[: m.start()]) else m[0], reply)
+
+
+ROW = re.compile(r"(?<![\d.])(?:-?\d[\d.]{0,24}[^\d\s、,，=+*/()（）-]{0,3}[ ]?[、,，][ ]?(?:and )?){2,}-?\d[\d.]*")
+
+
+def _in_a_row(text: str, found: list[str]) -> bool:
+    """Whether a number stands in a row of three or more with others: 5个、7个、12个 is a list of guesses."""
+    listed = {worth(each) for row in ROW.finditer(text) for each in all_numbers(row[0])}
+    return any(worth(n) in listed for n in found)
 
 
 def _unasked(found: list[str], question: str) -> list[str]:
@@ -172,7 +222,8 @@ def spoken(text: str) -> list[str]:
     if _has_number(plain(text)):
         return []
     said = plain(text).strip(EDGES)
-    if (one := counted(said)) is not None or (len(said) <= SPOKEN and (one := english(said)) is not None):
+    short = len(said) <= SPOKEN and not re.search(r"\bor\b", said, re.I)
+    if (one := counted(said)) is not None or (short and (one := english(said)) is not None):
         return [str(one)]
     return [str(n) for n in han_numbers(said) or english_numbers(said)]
 
@@ -180,6 +231,8 @@ def spoken(text: str) -> list[str]:
 def number(problem: Problem, reply: str) -> Found:
     """Verifier: the one number that the reply claims is worth what the answer is worth."""
     found = claims(reply, problem.question)
+    if len(found) > 1 and not marked(reply):
+        found = _emphasised(reply) or found
     if len(found) != 1:
         return SEVERAL if found else NOTHING
     if hedged(found[0], reply):
@@ -188,17 +241,25 @@ def number(problem: Problem, reply: str) -> Found:
 
 
 HEDGE = (
-    r"(?:\b(?:about|around|roughly|nearly|almost|approximately|maybe|perhaps|probably|possibly|near|close to)|[~≈±约]"
-    r"|接近|将近|差不多|大概|可能|也许)\W{0,4}(?:is|are|[是为有]|等于)?\W{0,4}"
+    r"(?:\b(?:about|around|roughly|nearly|almost|approximately|maybe|perhaps|probably|possibly|near|close to|such as"
+    r"|(?:might|may|could) be|guess|for example|e\.g\."
+    r"|(?:whether|if) (?:it|that|the \w{1,16}))|[~≈±约]|接近|将近|差不多|大概|可能|也许|是否|比如|例如|我?猜)"
+    r"\W{0,4}(?:is|are|[是为有]|等于)?\W{0,4}"
 )
-AFTERTHOUGHT = r"[^\d\n]{0,8}(?:左右|上下|\bor so\b|\bonly if\b|\bis(?: not|n't)\b|不对|不是)"
+AFTERTHOUGHT = (
+    r"(?:[^\d\n]{0,8}(?:左右|上下|\bor so\b|\bonly if\b|\bis(?: not|n't)\b(?!\s*\d)"
+    r"|\bis (?:false|wrong|incorrect)\b|不对|是错|不是(?!\s*\d))|\s?[多几来](?=[^\W\da-zA-Z于出了算自到])|\s?多(?=\W|$))"
+)
 
 
 def hedged(claim: str, reply: str) -> bool:
     """Whether a reply says of its number only that it is about that, or takes it back; fractions may be approximate."""
-    if not claim.lstrip("-").isdigit():
-        return False
-    text, number = plain(reply), re.escape(claim)
+    return claim.lstrip("-").replace(",", "").isdigit() and doubted(claim, reply)
+
+
+def doubted(claim: str, reply: str) -> bool:
+    """Whether each time that a reply says this it says about, perhaps, or not."""
+    text, number = bare(reply[-LONGEST:]), re.escape(claim)
     said = len(re.findall(rf"(?<![\d.]){number}(?![\d%])", text))
     doubted = len(re.findall(rf"{HEDGE}{number}(?!\d)|(?<![\d.]){number}{AFTERTHOUGHT}", text, re.I))
     return 0 < said <= doubted

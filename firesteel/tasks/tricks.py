@@ -1,9 +1,11 @@
 """Answers that would earn a reward without having worked for it; they earn nothing, and are counted by name.
 
-no thought        there is no <think>...</think>, or nothing is in it, or nothing but the answer or the question
+no thought        there is no <think>...</think>, or nothing is in it, or nothing but the answer or the question, one word
+                  again and again, or a short phrase that names nothing of the question ("Let me think.")
 copied question   the reply repeats the question, so that a verifier may find in it what it looks for
 padding           the thought or the reply is mostly the same again and again, or mostly blank
 two thoughts      the reply opens a thought of its own, where guesses could hide
+control token     the reply writes what only a template may: <|im_start|>, the end of a turn
 """
 
 from __future__ import annotations
@@ -22,6 +24,18 @@ PACKED = 0.08  # a text that packs to less than this share of its bytes says the
 BLANK = 0.5  # share of white space above which a long text is blank
 THOUGHT = 3  # letters or digits that a thought has at least
 THINK = re.compile(r"<\s{0,8}/?\s{0,8}think(?:ing)?\s{0,8}>", re.I)
+CONTROL = re.compile(r"<[|｜](?!tool)[^<>|｜\n]{1,40}[|｜]>", re.I)
+ISO = r"\d{4}-\d{1,2}-\d{1,2}"  # a date is no subtraction
+HAN = r"[\u3400-\u9fff]"
+TOKEN = re.compile(rf"\d+|[a-z]+|{HAN}")
+PAIR, ALONE = re.compile(rf"(?=({HAN}{HAN}))"), re.compile(rf"(?<!{HAN}){HAN}(?!{HAN})")
+PLAIN = frozenset(
+    "an and any are as at be by can do does each for from has have how if in is it its let make many me most must my no not "
+    "of on one or our out say says that the them then there these they think this to true two us was we what when where "
+    "which who will with would write you your answer question user first last only both all some "
+    "我们 你们 他们 一个 这个 那个 多少 几个 什么 可以 是否 请问 回答 问题 答案 我来 需要".split()
+)
+SHORT = 80  # characters below which a thought has to name something of the question
 FRAME = re.compile(  # what stands around an answer and is no thought by itself
     r"</?answer>|\\boxed|\b(?:the|my|final|correct|right|answer|result|is|are|it|it's|so|equals|must|should|be)\b"
     r"|最终|正确|答案|结果|应该|所以|等于|就|是|为|选|答"
@@ -33,13 +47,13 @@ def trick(problem: Problem, reasoning: str | None, reply: str, *, think: bool) -
     """The name of the trick that an answer is, or nothing. `think`: an answer without a thought is one."""
     if second_thought(reply):
         return "two thoughts"
-    if think and not _thought(problem, reasoning, reply):
-        return "no thought"
+    if CONTROL.search(reply):
+        return "control token"
     if _copied(problem.question, reply):
         return "copied question"
-    if _padded(reply) or (reasoning is not None and _padded(reasoning)):
+    if _padded(reply) or (reasoning is not None and reasoning.strip() and _padded(reasoning)):
         return "padding"
-    return ""
+    return "no thought" if think and not _thought(problem, reasoning, reply) else ""
 
 
 def second_thought(reply: str) -> bool:
@@ -52,14 +66,40 @@ def _thought(problem: Problem, reasoning: str | None, reply: str) -> bool:
     if reasoning is None:
         return False
     said, own = letters(reasoning), letters(reply)
-    added = said.replace(letters(problem.question), " ")  # the question again is no thought
+    added = _unasked(said, problem.question)
     if sum(c.isalnum() for c in added) < THOUGHT or said == own or (len(said) < COPIED and said in own):
         return False
-    if WORKED.search(said):
-        return True
     answer = re.escape(letters(str(problem.answer)))
-    rest = re.sub(rf"(?<![0-9a-z]){answer}(?![0-9a-z])", " ", FRAME.sub(" ", said)) if answer else said
-    return any(c.isalnum() for c in rest)
+    rest = re.sub(rf"(?<![0-9a-z]){answer}(?![0-9a-z])", " ", FRAME.sub(" ", added)) if answer else added
+    sums = re.sub(rf"{ISO}|{answer}" if WORKED.search(answer.replace("\\", "")) else ISO, " ", said)
+    if WORKED.search(sums) or said == letters(problem.reasoning):
+        return True
+    tokens = TOKEN.findall(rest)
+    if not tokens:
+        return any(c.isalnum() for c in rest)  # a script of its own
+    if len(set(tokens)) == 1 and (len(tokens) >= THOUGHT or (len(tokens[0]) >= THOUGHT and len(set(tokens[0])) == 1)):
+        return False
+    counted = len({t for t in TOKEN.findall(said) if t.isdigit()}) > 1
+    if problem.tools:
+        return True  # the call says what is worked on
+    return len(rest) > SHORT or counted or _names(rest, problem.question)
+
+
+def _unasked(said: str, question: str) -> str:
+    """A thought without the sentences that the question's last line has: the question again is no thought."""
+    asked = letters(question.strip().rpartition("\n")[2])
+    said = said.replace(letters(question), " ").replace(asked, " ") if asked else said
+    parts = re.split(r"(?<=[.!?;])(?=\s|$)|(?<=[。？！；])", said)
+    return "".join(part for part in parts if letters(part) not in asked)
+
+
+def _names(said: str, question: str) -> bool:
+    """Whether a thought names anything of the question: a number, a word that says something, two characters in a row."""
+    asked = letters(question)
+    if {t for t in TOKEN.findall(asked) if t.isdigit() or len(t) > 1} & (set(TOKEN.findall(said)) - PLAIN):
+        return True
+    pairs = {m[1] for m in PAIR.finditer(said)} - PLAIN
+    return any(pair in asked for pair in pairs) or any(m[0] in asked for m in ALONE.finditer(said))
 
 
 def _copied(question: str, reply: str) -> bool:

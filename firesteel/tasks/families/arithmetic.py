@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from firesteel.tasks.families import working
+from firesteel.tasks.families.stories import told
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -59,7 +60,7 @@ def make(draw: Draw) -> Problem:
     language = draw.language()
     written = rng.choice(SIGNS[language][sign])
     question = draw.wording(QUESTIONS[language], UNSEEN[language]).format(x=f"{a}{written}{b}")
-    return Problem(question, answer, steps, REPLIES[language].format(answer), language)
+    return Problem(question, answer, steps, REPLIES[language].format(answer), language, verify=told)
 
 
 TASK = Task(

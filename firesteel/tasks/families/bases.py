@@ -126,11 +126,17 @@ SAID_BASE = re.compile(
 )
 
 
+UNSURE = re.compile(
+    r"\bnot\b|n't|\bor\b|\b(?:maybe|perhaps|might|could|about|around|roughly|guess)\b|不|或|大约|大概|可能|也许|约|猜",
+    re.I,
+)
+
+
 def written_in(problem: Problem, reply: str) -> Found:
     """Verifier: the digits that the reply claims are the answer's; 0b, _2 and (base 2) may say the base, if it is right."""
     base, gold = int(problem.facts["base"]), str(problem.answer).upper().lstrip("0")
     found = compared(problem, reply, lambda said: _digits(said, base) == gold)
-    if found.reward or marked(reply) or re.search(r"\bnot\b|n't|\bor\b|不|或", reply):
+    if found.reward or marked(reply) or UNSURE.search(reply):
         return found
     said = _sentence(problem.question, concluding(reply), base)
     if len(said) != 1:
@@ -141,12 +147,28 @@ def written_in(problem: Problem, reply: str) -> Found:
 def _sentence(question: str, text: str, base: int) -> list[str]:
     """The different numbers of a base that a sentence names, less those of the question; 10 of "base 10" is none."""
     asked = {n.upper() for n in TOKENS.findall(bare(question))}
-    text = BASE_NAMED.sub(lambda m: " " if not m["sub"] or int(m["sub"]) == base else "z", bare(text))
+    text = bare(text)
+    if (of := list(OF.finditer(text))) and _base(of[-1]["of"]) == base:
+        text = text[of[-1].end() :]
+    text = DRESSED.sub(lambda m: f" {m['n']} " if _base(m["zh"] or m["en"] or m["name"]) == base else " ", text)
+    text = BASE_NAMED.sub(lambda m: " " if not m["sub"] or int(m["sub"]) == base else "z", text)
     if (named := re.search(r"\bbase\s{0,3}(\d{1,2})", text, re.I)) and int(named[1]) != base:
         return []
     text = re.sub(r"(?:\bin\s{1,3})?\bbase\s{0,3}\d{1,2}", " ", text, flags=re.I).rpartition("=")[2]
     found = [n.upper().lstrip("0") for n in TOKENS.findall(text) if n.upper() not in asked]
     return list(dict.fromkeys(n for n in found if all(c in DIGITS[:base] for c in n)))
+
+
+DRESSED = re.compile(  # a number and its base
+    r"(?<![A-Za-z0-9.])(?P<n>[0-9A-F]{1,24})\s?(?:[(]\s?(?P<zh>\d{1,2}|十六|[二八十])\s?进制\s?[)]"
+    r"|\(?(?:in )?base[ -]?(?P<en>\d{1,2})\b\)?|\(?(?:in )?(?P<name>binary|octal|decimal|hexadecimal|hex)\b\)?)"
+)
+OF = re.compile(r"(?<![A-Za-z0-9.])[0-9A-F]{1,24}\s?的\s?(?P<of>\d{1,2}|十六|[二八十])\s?进制")  # 7078的16进制是1BA6
+SUFFIXES = {2: "B", 8: "OQ", 10: "", 16: "H"}
+
+
+def _base(named: str) -> int:
+    return int(named) if named.isdigit() else NAMES[named]
 
 
 TOKENS = re.compile(r"(?<![A-Za-z0-9.-])(?=[A-F]{0,8}\d)[0-9A-Fa-f]{1,24}(?![A-Za-z0-9]|\.\d)")
@@ -167,6 +189,8 @@ def _digits(said: str, base: int) -> str | None:
         if PREFIXES[prefix] != base:
             return None
         text = text[2:]
+    if text[-1:].upper() in (SUFFIXES.get(base) or "-"):
+        text = text[:-1]
     text = re.sub(r"[ _](?=[0-9A-Fa-f]{3,4}(?![0-9A-Fa-f]))", "", text).upper()
     return text.lstrip("0") if text and all(c in DIGITS[:base] for c in text) else None
 

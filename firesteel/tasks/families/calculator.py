@@ -7,13 +7,15 @@ at least six digits, so that a guess is never right. What the calculator says in
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from firesteel.tasks.answers import Found, number, wrong
+from firesteel.tasks.answers import NOTHING, Found, doubted, wrong
 from firesteel.tasks.families.arithmetic import QUESTIONS, REPLIES, UNSEEN
 from firesteel.tasks.families.arithmetic import number as drawn
+from firesteel.tasks.families.stories import told
 from firesteel.tasks.task import Called, Draw, Problem, Task
 from firesteel.tasks.tools import CALCULATOR
 
@@ -120,9 +122,14 @@ TWO_STEPS = (
 LEVELS = {1: PRODUCT, 2: SEVERAL, 3: PERCENT, 4: TWO_STEPS}
 
 
+SPACED = re.compile(r"(?<![\d.,])(?<![\d.,] )\d{1,3}(?: \d{3}){2,}(?![\d.,]*\d)(?! \d)")  # 231 162 607
+
+
 def exactly(problem: Problem, reply: str) -> Found:
     """Verifier: the number that the reply claims is the result to the last digit; 20% is no 20."""
-    found = number(problem, reply)
+    found = told(problem, SPACED.sub(lambda m: m[0].replace(" ", ""), reply))
+    if found.reward and found.parsed and doubted(found.parsed, reply):
+        return NOTHING
     return wrong(found.parsed) if found.reward and found.parsed and found.parsed.endswith("%") else found
 
 

@@ -10,6 +10,7 @@ import random
 
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.expressions import Expression, Operation, reduced, worth, written
+from firesteel.tasks.families.stories import told
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -59,7 +60,7 @@ def make(draw: Draw) -> Problem:
         shown = shown.replace("*", "×").replace("/", "÷")
     question = draw.wording(QUESTIONS[language], UNSEEN[language]).format(x=shown)
     lines, answer = steps(found), int(worth(found))
-    return Problem(question, answer, lines, REPLIES[language].format(answer), language)
+    return Problem(question, answer, lines, REPLIES[language].format(answer), language, verify=told)
 
 
 def steps(found: Operation) -> str:

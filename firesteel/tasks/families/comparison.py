@@ -11,7 +11,7 @@ from firesteel.tasks.answers import LONGEST, NOTHING, SENTENCE, SEVERAL, Found, 
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.numbers import ALTERNATIVE, bare, undenied
 from firesteel.tasks.families.numbers import worth as worth_of
-from firesteel.tasks.families.numerals import han
+from firesteel.tasks.families.numerals import counted, han
 from firesteel.tasks.task import Draw, Problem, Task
 
 ASKED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -131,6 +131,7 @@ MOST = {
     "largest": r"(?:largest|biggest|greatest|highest|maximum|longest|heaviest|最大|最多|最长|最重|最高)",
     "smallest": r"(?:smallest|least|lowest|minimum|shortest|lightest|fewest|最小|最少|最短|最轻|最低)",
 }
+MORE = {"largest": "(?:larger|greater|bigger|more|longer)", "smallest": "(?:smaller|less|shorter|lower)"}
 OPPOSITE = {"largest": "smallest", "smallest": "largest"}
 
 
@@ -141,6 +142,10 @@ def picks(problem: Problem, reply: str) -> Found:
     text = bare("\n".join(said) or reply[-LONGEST:])
     if re.search(rf"(?:\bnot|n't|不是)\s*(?:the\s*)?{MOST[asked]}", text, re.I):
         return NOTHING
+    text = _short_units(text)
+    if (whole := counted(text.strip(" .。"))) is not None:
+        text = str(whole)
+    text = re.sub(BECAUSE.format(more=MORE[OPPOSITE[asked]]), " ", text, flags=re.I)
     text = undenied(
         "\n".join(line for line in SENTENCE.findall(text) if not re.search(MOST[OPPOSITE[asked]], line, re.I))
     )
@@ -159,7 +164,8 @@ def _superlative(text: str, values: dict[str, str], asked: str) -> list[str]:
         most = re.search(MOST[asked], sentence, re.I)
         if most is None:
             comparative = re.search(OVER if asked == "largest" else UNDER, sentence)
-            found += _named(sentence[: comparative.start()], values) if comparative else []
+            clause = re.split(r"[,，;；]", sentence[: comparative.start()])[-1] if comparative else ""
+            found += [each for each in _named(clause, values) if each in values]
             continue
         _, is_, after = re.split(r"(\bis\b|[:：=是为]|$)", sentence[most.end() :], maxsplit=1)
         named = _named(after, values) if is_ else []
@@ -191,6 +197,9 @@ WRITTEN = re.compile(
 )
 
 
+BECAUSE = rf"\(?\b(?:since|because|as) {WRITTEN.pattern.replace('{', '{{').replace('}', '}}')} (?:is|are) {{more}}\b\)?(?! than)"
+
+
 def _named(text: str, values: dict[str, str]) -> list[str]:
     """The numbers that a text names, by their worth; 9.90 names 9.9 and 50 cm names 50cm; and the last that is none of them."""
     units = {shown[len(digits) :].lower(): digits for shown in values for digits in [_digits(shown)]}
@@ -214,6 +223,21 @@ def _named(text: str, values: dict[str, str]) -> list[str]:
         else:
             strange.append(match[0])
     return list(dict.fromkeys(found)) + strange[-1:]
+
+
+LONG_UNITS = {
+    r"minutes?|mins|分钟?": "min", r"hours?|小时": "h", r"seconds?|秒": "s", r"kilomet(?:er|re)s?|千米|公里": "km",
+    r"centimet(?:er|re)s?|厘米": "cm", r"millimet(?:er|re)s?|毫米": "mm", r"met(?:er|re)s?|米": "m",
+    r"kilograms?|千克|公斤": "kg", r"milligrams?|毫克": "mg", r"grams?|克": "g", r"millilit(?:er|re)s?|毫升": "mL",
+    r"lit(?:er|re)s?|升": "L",
+}  # fmt: skip
+
+
+def _short_units(text: str) -> str:
+    """8 minutes as 8min."""
+    for long, short in LONG_UNITS.items():
+        text = re.sub(rf"(?<=\d)\s?(?:{long})(?![A-Za-z])", short, text, flags=re.I)
+    return text
 
 
 def _digits(shown: str) -> str:

@@ -144,11 +144,14 @@ def _worth(tree: Expression) -> Fraction | None:
         return None
 
 
+REFUTED = re.compile(r"不对|不行|错|\b(?:wrong|incorrect|false|fails?)\b|n't work", re.I)
+
+
 def _unmarked(reply: str, target: int) -> list[str]:
     """The expressions of a reply that marks none: all with an operation, each line and sentence by itself."""
     found = []
     for line in re.split(r"[\n。;；,，]", undenied(_cleaned(concluding(reply[-READ:])))):
-        for match in WRITTEN.finditer(line):
+        for match in () if REFUTED.search(line) else WRITTEN.finditer(line):
             if any(sign in match[0] for sign in "+-*/") and not _step(match[0], target):
                 found += _sides(match[0], target)
     return list(dict.fromkeys(found))

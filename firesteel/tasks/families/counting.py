@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 
+from firesteel.tasks.answers import LONGEST, Found, number, plain, wrong
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.sorting import WORDS
 from firesteel.tasks.task import Draw, Problem, Task
@@ -92,7 +94,28 @@ def make(draw: Draw) -> Problem:
     for piece in pieces:
         answer += piece == what or not what
         steps.append(f"{piece}{answer}")
-    return Problem(question, answer, " ".join(steps) + f"\n={answer}", REPLIES[language].format(answer), language)
+    facts = {"others": sorted(set(pieces) - {what}) if what else []}
+    reply = REPLIES[language].format(answer)
+    return Problem(question, answer, " ".join(steps) + f"\n={answer}", reply, language, verify=tally, facts=facts)
+
+
+TIMES = {"once": "1 time", "twice": "2 times", "thrice": "3 times"}
+
+
+def tally(problem: Problem, reply: str) -> Found:
+    """Verifier: the number that the reply claims, once and twice too, and not of something that was not to be counted."""
+    found = number(problem, reply)
+    if found.parsed is None and not any(c.isdigit() for c in plain(reply)):
+        said = re.sub(r"\b(?:once|twice|thrice)\b", lambda m: TIMES[m[0].lower()], reply[-LONGEST:], flags=re.I)
+        found = number(problem, said)
+    others = "|".join(re.escape(each) for each in problem.facts.get("others", ()))
+    if found.reward and others:
+        text, quote = plain(reply[-LONGEST:]).replace("**", ""), "[“”\"'「」]?"
+        after = rf"\d\s{{0,2}}(?:[个次只条本]|times\b)?\s{{0,2}}{quote}(?:{others})(?:'s|e?s\b|(?![a-z]))"
+        begins = rf"^\W*(?:the\s)?(?:(?:word|letter)\s)?{quote}(?:{others}){quote}\s?(?::|字?出现|(?:is|occurs|appears|comes)\b)"
+        if re.search(f"{after}|{begins}", text, re.I):
+            return wrong(str(found.parsed))
+    return found
 
 
 TASK = Task(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 from firesteel.tasks.families.arithmetic import REPLIES
-from firesteel.tasks.families.moments import DAYS, says_date, says_day, says_time
+from firesteel.tasks.families.moments import DAYS, says_date, says_day, says_days, says_time
 from firesteel.tasks.task import Draw, Problem, Task
 
 Texts = dict[str, dict[str, tuple[str, ...]]]
@@ -109,7 +109,7 @@ def _between(rng: random.Random, language: str, most: int) -> Problem:
         at = (at + timedelta(days=31)).replace(day=1)
     lines.append(f"{total}+{end.day}={total + end.day}" if lines else f"{end.day}-{start.day}={total + end.day}")
     facts = {"a": start.isoformat(), "b": end.isoformat()}
-    return Problem("between", total + end.day, ";".join(lines), facts=facts)
+    return Problem("between", total + end.day, ";".join(lines), verify=says_days, facts=facts)
 
 
 def _weekday(rng: random.Random, language: str, most: int) -> Problem:

@@ -6,7 +6,20 @@ import random
 import re
 from collections.abc import Callable
 
-from firesteel.tasks.answers import NOTHING, SEVERAL, Found, boxed, marked, number, right, same, spoken, wrong
+from firesteel.tasks.answers import (
+    NOTHING,
+    SEVERAL,
+    Found,
+    boxed,
+    doubted,
+    marked,
+    number,
+    right,
+    same,
+    spoken,
+    unasking,
+    wrong,
+)
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.numbers import bare, plain, worth
 from firesteel.tasks.task import Draw, Problem, Task
@@ -129,10 +142,19 @@ RELATED = re.compile(r"[A-Za-z]\s{0,3}[-+*/^\d()\s]{0,16}[=<>≠]")  # an unknow
 PAIR = re.compile(r"[(（]\s*(-?[\d./]+)\s*[,，]\s*(-?[\d./]+)\s*[)）]")
 
 
+ANY = re.compile(
+    r"\banything\b|\bany (?:real |whole )?(?:number|value)|\binfinitely many\b|\bno solution|任意|任何数|无数|无解"
+    r"|\b(?:is|are)(?: not|n't)\b[^\n.]{0,12}\b(?:solution|answer|correct|right)|不是[^\n。]{0,4}解",
+    re.I,
+)
+
+
 def solves(problem: Problem, reply: str) -> Found:
     """Verifier: the reply gives each unknown one value, the right one; with one unknown the number alone will do."""
     solution: dict[str, int] = problem.facts["solution"]
-    said = "\n".join(marked(reply)) or reply[-4_096:]
+    said = "\n".join(marked(reply)) or unasking(reply[-4_096:])
+    if ANY.search(said):
+        return NOTHING
     given = {name: _assigned(name, said) for name in solution}
     if len(solution) > 1 and not any(given.values()) and len(boxed(reply)) > 1:  # each in a box of its own
         given = {
@@ -149,8 +171,13 @@ def solves(problem: Problem, reply: str) -> Found:
         return SEVERAL
     if not all(given.values()):
         return NOTHING
+    if any(doubted(values[0], reply) for values in given.values()):
+        return NOTHING
     read = ", ".join(f"{name}={values[0]}" for name, values in given.items())
     return right(read) if all(same(given[name][0], solution[name]) for name in solution) else wrong(read)
+
+
+EXPRESSED = r"-?\d{1,9}\s?[-+]\s?\d{0,9}[a-z]|-?\d{0,9}[a-z]\s?[-+]\s?\d{1,9}"
 
 
 def _assigned(name: str, said: str) -> list[str]:
@@ -162,7 +189,12 @@ def _assigned(name: str, said: str) -> list[str]:
             if re.search(rf"(?<![A-Za-z]){name}\s*=", match["to"], re.I):
                 found.append("or")  # x=3 x=4 x=5
             to = match["to"].rpartition("=")[2] if "=" in match["to"] else match["to"]
-            found += [to.strip()] if re.search(r"\d\s?[A-Za-z(]", to) else spoken(to)  # x=4y is no value
+            if re.search(r"\d\s?[A-Za-z(]", to):
+                found.append(to.strip())  # x=4y is no value
+                continue
+            if found and re.fullmatch(EXPRESSED, found[-1]) and spoken(to):
+                found.pop()  # y=14-3x, and then y=20
+            found += spoken(to)
     if re.search(rf"{name}\s*(?:=|is)[^=\n]{{1,20}}(?:\bor\b|或)", text):
         found.append("or")
     return list({worth(n): n for n in found}.values())

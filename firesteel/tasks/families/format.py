@@ -20,6 +20,7 @@ from firesteel.tasks.task import Draw, Problem, Task
 
 BIGGEST = 4_096  # characters of a reply that is read
 VARIED = 0.5  # least share of a reply's words (Chinese: pairs of characters) that are different
+SAID_AGAIN = 6  # characters of an instruction that a reply may not repeat
 OWN = 3  # least number of different words (Chinese: characters) besides the topic and what the instructions hand out
 SENTENCES = re.compile(r"[^.!?。！？\n]*[^\s.!?。！？\n][^.!?。！？\n]*(?:[.!?。！？]+|\n|$)")
 BULLET = re.compile(r"^[ \t]*[-*•][ \t]+(\S.*)$", re.M)
@@ -221,9 +222,23 @@ def follows(problem: Problem, reply: str) -> Found:
     for rule in problem.facts["rules"]:
         if not RULES[rule["rule"]].holds(reply, rule):
             return Found(0.0, f"not followed: {rule['rule']}", said[:200])
-    if why := _empty(problem, said):
+    if why := _told(problem, said) or _empty(problem, said):
         return Found(0.0, why, said[:200])
     return right(said[:200])
+
+
+def _told(problem: Problem, said: str) -> str:
+    """Whether a reply repeats one of its instructions instead of following them."""
+    words = [
+        form.format(**{"topic": "", **rule})
+        for rule in problem.facts["rules"]
+        for form in _forms(rule, problem.language)
+    ]
+    return "repeats its instructions" if any(len(w) >= SAID_AGAIN and w in said for w in words) else ""
+
+
+def _forms(rule: Args, language: str) -> tuple[str, str]:
+    return RULES[rule["rule"]].say[language or "en"]
 
 
 def _empty(problem: Problem, said: str) -> str:

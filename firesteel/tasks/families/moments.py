@@ -6,7 +6,18 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 
-from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, Found, concluding, marked, right, wrong
+from firesteel.tasks.answers import (
+    LONGEST,
+    NOTHING,
+    SEVERAL,
+    Found,
+    concluding,
+    conclusion,
+    marked,
+    number,
+    right,
+    wrong,
+)  # fmt: skip
 from firesteel.tasks.families.numbers import bare, plain, undenied
 from firesteel.tasks.families.numerals import NUMERAL, han
 from firesteel.tasks.task import Problem
@@ -30,10 +41,6 @@ DURATION = re.compile(
     r"(?<![:\d])\d{1,4}\s{0,3}(?:hours?\b|hrs?\b|h\b|个?小时|minutes?\b|mins?\b|分钟)(?:\s{0,3}(?:and\s)?\d{1,4}\s{0,3}(?:minutes?\b|mins?\b|分钟?))?",
     re.I,
 )
-BESIDE = re.compile(  # 15:30 is not when it is before 15:30
-    r"\b(?:before|after|past|until)\s+(?:\d{1,2}:\d\d\b|[a-z]{3,6}day\b)|(?:星期|周|礼拜)[一二三四五六日天]的?[前后]一?天",
-    re.I,
-)
 LATE = {"下午", "傍晚", "晚上", "夜里"}
 NAMED_TIMES = ((re.compile(r"\bmidnight\b", re.I), 0), (re.compile(r"\bnoon\b", re.I), 720))
 ISO = re.compile(r"(?<!\d)(\d{4})\s{0,3}[-/.年]\s{0,3}(\d{1,2})\s{0,3}[-/.月]\s{0,3}(\d{1,2})(?!\d)(?:日|号)?")
@@ -41,6 +48,22 @@ MONTH = "|".join(f"{m[:3]}(?:{m[3:]})?" if len(m) > 3 else m for m in MONTHS) + 
 MONTH_FIRST = re.compile(rf"\b({MONTH})\.?\s{{1,3}}(\d{{1,2}})(?:st|nd|rd|th)?,?\s{{1,3}}(\d{{4}})(?!\d)", re.I)
 DAY_FIRST = re.compile(
     rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th)?\s{{1,3}}(?:of\s{{1,3}})?({MONTH})\.?,?\s{{1,3}}(\d{{4}})(?!\d)", re.I
+)
+MOMENT = (
+    rf"(?:\d{{1,2}}:\d\d\b|\d{{4}}-\d{{1,2}}-\d{{1,2}}\b|(?:{MONTH})\.?\s\d{{1,2}}\b"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?(?:{MONTH})\b"
+    r"|[a-z]{3,6}day\b)"
+)
+MOMENT_ZH = (
+    r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}年\d{1,2}月\d{1,2}[日号]|\d{1,2}:\d\d|\d{1,2}[点时](?:\d{1,2}分?|半|整)?"
+    r"|(?:星期|周|礼拜)[一二三四五六日天])"
+)
+BESIDE = re.compile(  # 15:30 is not when it is before 15:30, about 15:30, or when one leaves
+    r"\b(?:before|after|past|until|around|about|roughly|approximately|near(?:ly)?|close to|(?:less|more|earlier|later) than"
+    rf"|(?:leav|depart|start)\w*(?:\sat)?)\s+{MOMENT}"
+    rf"|{MOMENT}(?:'s)?\s+(?:minus|less|plus|eve)\b|{MOMENT_ZH}\s?(?:的?[前后]一?[天日]|[之以][前后]|左右|上下|出发)"
+    rf"|(?:大概|大约|约|接近|将近|差不多|不到|超过|早于|晚于)[是在为]?\s?{MOMENT_ZH}",
+    re.I,
 )
 SLASHED = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)")
 
@@ -81,7 +104,7 @@ def _minutes(m: re.Match[str]) -> int:
 
 def dates(text: str) -> list[date | None]:
     """The dates of a text that have a year; None for one that no calendar has, or that can be read in two ways."""
-    text = bare(text)
+    text = re.sub(rf"[{NUMERAL}]{{1,4}}(?=[年月日号])", lambda m: str(han(m[0]) or m[0]), bare(text))
     found = [_date(int(y), int(m), int(d)) for y, m, d in ISO.findall(text)]
     found += [_date(int(y), _month(m), int(d)) for m, d, y in MONTH_FIRST.findall(text)]
     found += [_date(int(y), _month(m), int(d)) for d, m, y in DAY_FIRST.findall(text)]
@@ -113,10 +136,16 @@ Read = Callable[[str], "Iterable[object]"]
 
 def _says(problem: Problem, reply: str, read: Read) -> Found:
     """The one moment that a reply claims: in its mark, or in what it concludes, less those that the question names."""
-    said = "\n".join(marked(reply))
-    found = list(dict.fromkeys(read(undenied(BESIDE.sub(" ", said or concluding(reply))))))
+    said = plain("\n".join(marked(reply)))
+
+    def of(text: str) -> list[object]:
+        return list(dict.fromkeys(read(undenied(BESIDE.sub(" ", text)))))
+
+    found = of(said or plain(concluding(reply)))
     if not found and not said:
-        found = list(dict.fromkeys(read(undenied(BESIDE.sub(" ", reply[-LONGEST:])))))
+        found = of(plain(reply[-LONGEST:]))
+    if len(found) > 1 and not said:
+        found = of(plain(conclusion(reply))) or found
     if len(found) > 1 and not said:
         asked = set(read("\n".join(problem.facts.get("asked", ())) or problem.question))
         found = [each for each in found if each not in asked] or found
@@ -132,6 +161,18 @@ def _says(problem: Problem, reply: str, read: Read) -> Found:
 def says_time(problem: Problem, reply: str) -> Found:
     """Verifier: the clock time of the reply is the answer's; 14:35, 2:35 pm, 下午2点35分."""
     return _says(problem, reply, times)
+
+
+OTHER_UNIT = r"\s{0,2}(?:weeks?|months?|years?|hours?|minutes?|seconds?|周|个?星期|个?月|年|个?小时|分钟|秒)"
+
+
+def says_days(problem: Problem, reply: str) -> Found:
+    """Verifier: the number that the reply claims, and of days: 38 weeks are not 38 days."""
+    found, text = number(problem, reply), plain(reply[-LONGEST:])
+    said = rf"(?<![\d.]){re.escape(str(found.parsed))}(?!\d)"
+    if found.reward and 0 < len(re.findall(said, text)) <= len(re.findall(said + OTHER_UNIT, text)):
+        return wrong(str(found.parsed))
+    return found
 
 
 def says_date(problem: Problem, reply: str) -> Found:

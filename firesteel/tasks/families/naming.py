@@ -9,11 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, TAGGED, Found, boxed, letters, named, plain, right, wrong
+from firesteel.tasks.answers import (
+    LONGEST,
+    NOT,
+    NOTHING,
+    SEVERAL,
+    TAGGED,
+    Found,
+    boxed,
+    conclusion,
+    letters,
+    named,
+    plain,
+    right,
+    wrong,
+)  # fmt: skip
 from firesteel.tasks.task import Problem
 
 DOUBT = re.compile(
-    r"\b(?:not|no|never|neither|nor|nobody|cannot|either|or|maybe|perhaps|possibly|unknown|unless|if|other than|except)\b"
+    r"\b(?:not|no|never|neither|nor|nobody|cannot|either|or|maybe|perhaps|possibly|unknown|unless|if|other than|except"
+    r"|could|might|may be|(?:false|untrue|wrong) that)\b"
     r"|n't|[?？]|[不没非或]|可能|未知|如果|也许",
     re.I,
 )
@@ -24,11 +39,13 @@ Read = dict[str, tuple[str, ...]]  # person -> one value of each kind
 
 def assignment(problem: Problem, reply: str) -> Found:
     """Verifier: the reply gives every person of `answer` (person -> values) just those, of the kinds in facts["kinds"]."""
+    people, kinds = list(problem.answer), problem.facts["kinds"]
     texts = claimed(reply)
-    read = [_read(text, list(problem.answer), problem.facts["kinds"]) for text in texts]
-    if len(texts) == 1 and read[0] is None:  # a paragraph of its own, after those that think
-        texts = [part for part in texts[0].split("\n\n") if _read(part, list(problem.answer), problem.facts["kinds"])]
-        read = [_read(text, list(problem.answer), problem.facts["kinds"]) for text in texts]
+    read = [_read(text, people, kinds) for text in texts]
+    if len(texts) == 1 and read[0] is None:  # a paragraph or a conclusion of its own, after those that think
+        parts = [part for part in texts[0].split("\n\n") if _read(part, people, kinds)]
+        texts = parts or [conclusion(texts[0])]
+        read = [_read(text, people, kinds) for text in texts]
     if not read or any(r is None for r in read):
         return NOTHING
     if any(r != read[0] for r in read):
@@ -40,7 +57,28 @@ def assignment(problem: Problem, reply: str) -> Found:
 
 def one_of(problem: Problem, reply: str) -> Found:
     """Verifier: the reply names one of facts["choices"], the right one, and neither denies nor doubts it."""
-    texts, choices = claimed(reply), problem.facts["choices"]
+    found, texts = _one_of(problem, claimed(reply)), claimed(reply)
+    if found.parsed is None and texts == [plain(reply[:LONGEST])] and (end := conclusion(texts[0])):
+        again = _one_of(problem, [end])
+        return found if again.parsed is None else again
+    return found
+
+
+BESIDE = (  # the day after Wednesday is not Wednesday
+    r"\b(?:before|after|until|(?:earlier|later) than)\s+(?:the\s+)?(?:{0})\b|(?:{0})(?:[之以][前后]|的?[前后]一?[天个位名])"
+)
+ALL_BUT = re.compile(r"\b(?:anyone|everyone|anybody|everybody|all)\s+but\b", re.I)
+SHORT_DAY = re.compile(r"\b(mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun)\b\.?", re.I)
+LONG_DAYS = {day[:3]: day for day in "monday tuesday wednesday thursday friday saturday sunday".split()}
+
+
+def _one_of(problem: Problem, texts: Sequence[str]) -> Found:
+    choices = problem.facts["choices"]
+    texts = [ALL_BUT.sub("except", text) for text in texts]
+    names = "|".join(re.escape(plain(each)) for each in choices)
+    if any(letters(each) in LONG_DAYS.values() or each.startswith(("周", "星期")) for each in choices):
+        texts = [SHORT_DAY.sub(lambda m: LONG_DAYS[m[1][:3].lower()], text) for text in texts]
+        texts = [re.sub(BESIDE.format(names), " ", text, flags=re.I) for text in texts]
     found = {name for text in texts for name in named(text, choices)}
     subject, others = _subject(problem)
     if subject and (len(found) > 1 or others):
@@ -49,7 +87,8 @@ def one_of(problem: Problem, reply: str) -> Found:
             return SEVERAL if len(found) > 1 else NOTHING
         doubtful, found = False, told or found
     else:
-        doubtful = any(DOUBT.search(plain(text)) for text in texts)
+        denied = rf"{NOT}(?:{names})(?![A-Za-z])"  # not a knight but a knave
+        doubtful = any(DOUBT.search(re.sub(denied, " ", plain(text), flags=re.I)) for text in texts)
     if len(found) > 1:
         return SEVERAL
     if not found or doubtful:
@@ -114,6 +153,8 @@ def _read(text: str, people: Sequence[str], kinds: Sequence[Sequence[str]]) -> R
     """One value of each kind for every person, or None where one is missing, doubtful or said twice differently."""
     if DOUBT.search(text) or not people:
         return None
+    if len(kinds) == 1 and (sorted_ := _by_value(text, people, kinds[0])):
+        return sorted_
     for value in (each for kind in kinds for each in kind if each.isascii()):
         text = re.sub(rf"\b({re.escape(value)})s\b", r"\1", text, flags=re.I)
     pattern = "|".join(rf"(?<![A-Za-z]){re.escape(p)}(?![A-Za-z])" if p.isascii() else re.escape(p) for p in people)
@@ -130,6 +171,35 @@ def _read(text: str, people: Sequence[str], kinds: Sequence[Sequence[str]]) -> R
             return None
         shared = values
     return out if len(out) == len(people) else None
+
+
+def _by_value(text: str, people: Sequence[str], values: Sequence[str]) -> Read | None:
+    """People listed under the values (`Knights: Anna, Ben`), each once; or one value that all of them have."""
+    value = "|".join(re.escape(plain(each)) for each in values)
+    all_ = re.fullmatch(
+        rf"\W*(?:(?:all|every\s?one|everybody)(?: of them)?(?: {_count(people)})? (?:is|are)(?: an?)?|(?:所有人|每个人|大家"
+        rf"|{_count(people)}个?人)(?:全都?|都)?是)\s*({value})s?\W*", text, re.I,
+    )  # fmt: skip
+    if all_:
+        same = next(each for each in values if letters(each) == letters(all_[1]))
+        return dict.fromkeys(people, (same,))
+    heads = list(re.finditer(rf"^\W*({value})s?\W{{0,4}}:", text, re.I | re.M))
+    if not heads or named(text[: heads[0].start()], people):
+        return None
+    out: Read = {}
+    for head, end in zip(heads, [*(m.start() for m in heads[1:]), len(text)], strict=True):
+        under, own = text[head.end() : end], next(each for each in values if letters(each) == letters(head[1]))
+        if named(under, values) or any(person in out for person in named(under, people)):
+            return None
+        out |= dict.fromkeys(named(under, people), (own,))
+    return {person: out[person] for person in people} if len(out) == len(people) else None
+
+
+def _count(people: Sequence[str]) -> str:
+    """How many they are, as one says it."""
+    number = len(people)
+    words = ("two", "three", "four", "five", "six", "seven", "eight")
+    return rf"(?:{number}|{words[number - 2]}|{'两三四五六七八'[number - 2]})" if 2 <= number <= 8 else str(number)
 
 
 def _values(segment: str, kinds: Sequence[Sequence[str]]) -> tuple[str, ...] | None:

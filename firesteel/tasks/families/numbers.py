@@ -22,7 +22,9 @@ LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in (
         (r"\\[dt]?frac\s*\{([^{}\\]{1,32})\}\s*\{([^{}\\]{1,32})\}", r" \1/\2"),
         (r"\\[dt]?frac\s*(\d)\s*(\d)", r" \1/\2"),
-        (r"\\(?:text|mathrm|mathbf|textbf|mbox|operatorname)\s*\{([^{}\\]{0,64})\}", r" \1 "),
+        (r"\\\\", "\n"),
+        (r"\\sqrt\s*\{", "√{"),
+        (r"\\(?:text|mathrm|mathbf|textbf|mathtt|texttt|mbox|operatorname)\s*\{([^{}\\]{0,64})\}", r" \1 "),
         (r"\\(?:times|cdot)(?![A-Za-z])", "*"),
         (r"\\div(?![A-Za-z])", "÷"),
         (r"\\(?:neq?)(?![A-Za-z])", "≠"),
@@ -32,14 +34,20 @@ LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\%", "%"),
         (r"\^\s*\{([^{}]{1,16})\}", r"^\1"),
         (r"\\(?:begin|end)\{[a-z]{1,16}\*?\}|&(?==)", " "),
-        (r"\\\\", "\n"),
         (r"<!--|-->", "\n"),
-        (r"[-=]>", "="),
+        (r"[-=]>|[→⇒]", "="),
         (r"!=", "≠"),
     )
 )
-TEN_THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,8}(?:\.\d{1,4})?)\s?万(?:零?(\d{4})(?!\d))?")
+TEN_THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,8}(?:\.\d{1,9})?)\s?万(?:零?(\d{4})(?!\d))?")
+LARGE = re.compile(
+    r"(?<![\d.,])(\d{1,8}(?:\.\d{1,9})?)\s?"
+    r"(?:(亿)零?(?:(\d{1,4})\s?万)?零?(\d{1,4}(?!\d))?|(thousand|million|billion)\b)",
+    re.I,
+)
+SCALES = {"亿": 10**8, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 SYMBOLS = frozenset("-+*×÷/^")
+UNKNOWN = re.compile(r"[B-HJ-Zb-z]")
 LABEL = re.compile(
     r"^[ \t]*(?:[*#]{1,3}[ \t]*)?(?:\d{1,2}[.)、](?=[ \t]+\S|[^\s\d])|(?:step|步骤)[ \t]*\d{1,2}[ \t]*[:：.]?)",
     re.M | re.I,
@@ -48,12 +56,14 @@ SCIENTIFIC = re.compile(r"(?<=\d)[ ]?[*×x][ ]?10[ ]?\^[ ]?([+-]?\d{1,3})(?![\d.
 MIXED = re.compile(r"(?<![\d./])(\d{1,9})[ ]{1,3}(\d{1,9})/(\d{1,9})(?![\d/])")
 DENIED = re.compile(
     r"(?:\bnot\b|n't\b|\bnever\b|\b(?:[a-z]{2,9}er|more|less) than|at least|at most|\bother than|(?:\bnot|n't) [a-z]{2,6}|"
+    r"\bexcept(?: for)?\b|除[了去]|"
     r"不是|不为|不等于|并非|而非|没有|不止|不只|大于|小于|多于|少于|超过|不到|不足|至少|至多|[≠<>≥≤])"
     r"[\s:=]*(?:equal to|exactly|be)?\s*$",
     re.I,
 )
 DENIAL = re.compile(
-    r"(?:\bnot\b|n't\b)\s+(?:on |at |the |an? )?[^\s,;]{1,64}|(?:不是|并非|而非|不为|不等于)\s?[^\s，。,;；]{1,32}",
+    r"(?:\bnot\b|n't\b)\s+(?:on |at |the |an? )?[^\s,;]{1,64}"
+    r"|(?:\bexcept(?: for)? |除[了去]|不是|并非|而非|不为|不等于)\s?[^\s，。,;；]{1,32}",
     re.I,
 )
 ALTERNATIVE = re.compile(r"\d[^\d\n。;；]{0,12}(?:\bor\b|或|还是)[^\d\n。;；]{0,12}\d", re.I)
@@ -64,7 +74,7 @@ TOKEN = re.compile(
     rf"(?P<number>(?<![A-Za-z_.第])(?<![A-Za-z]-)(?:{NUMBER})(?:/\d+(?![\d.]))?%?(?![A-Za-z_]{{0,32}}\d|(?:st|nd|rd|th|[xyn])\b))"
     r"|(?P<equal>=+|≈|等于|\bequals?\b)"
     r"|(?P<operator>(?<![A-Za-z])[-/]|[-/](?![A-Za-z])|[+*×÷^]|\b(?:plus|minus|times|divided by)\b|[加减乘除]以?)"
-    r"|(?P<open>[(\[])|(?P<close>[)\]])|(?P<stop>[\n。！？；;!?，、,:：]|\.(?=\s|$))|(?P<word>[A-Za-z_][A-Za-z_0-9]*|[^\s])"
+    r"|(?P<open>[(\[])|(?P<close>[)\]])|(?P<stop>[\n。！？；;!?，、,:：]|\.(?=\s|$))|(?P<word>[A-Za-z_][A-Za-z_0-9]*|[√第]\s?[({]?\d[\d.]*|[^\s])"
 )
 
 
@@ -114,8 +124,21 @@ def bare(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = LABEL.sub(" ", plain(text).replace("**", "").replace("`", ""))
     text = re.sub(r"(?<![\d)])(?<![\d)]\s)\b(?:minus|negative)\s+(?=\d)|负\s?(?=\d)|零下\s?(?=\d)", "-", text)
-    text = TEN_THOUSANDS.sub(lambda m: str(round(float(m[1]) * 10_000) + int(m[2] or 0)), text)
+    text = TEN_THOUSANDS.sub(lambda m: _decimal(Fraction(m[1]) * 10_000 + int(m[2] or 0)), LARGE.sub(_large, text))
     return MIXED.sub(_improper, SCIENTIFIC.sub(r"e\1", text))
+
+
+def _large(match: re.Match[str]) -> str:
+    """3亿 or 1.4 million in digits."""
+    amount, hundred_million, ten_thousands, ones, scale = match.groups()
+    more = int(ten_thousands or 0) * 10_000 + int(ones or 0)
+    return _decimal(Fraction(amount) * SCALES[hundred_million or scale.lower()] + more) + " " * bool(scale)
+
+
+def _decimal(amount: Fraction) -> str:
+    """In digits; `amount` has a power of ten below."""
+    whole, rest = divmod(amount, 1)
+    return str(whole) + (f"{float(rest):.9f}".rstrip("0")[1:] if rest else "")
 
 
 def _improper(mixed: re.Match[str]) -> str:
@@ -160,12 +183,16 @@ def runs(text: str) -> Iterator[Run]:
             if not DENIED.search(text, max(begun, token.start() - 24), token.start() - len(sign)):
                 run.sides[-1].append(sign + token[0])
             begun = token.end()
+        elif kind == "word" and last == "operator" and UNKNOWN.fullmatch(token[0]) and run.sides[-1]:
+            run.operated[-1] = True  # 40 + C is no number
         if kind == "operator" and token[0] == "-" and _is_sign(text, token, last):
             kind, sign = "sign", "-"
         else:
             sign = ""
         pending = (
-            bool(run.sides[-1]) or (last in ("close", "word") and token[0] in SYMBOLS)
+            bool(run.sides[-1])
+            or text[token.end() : token.end() + 1] == "("  # -(-8) is left to work out
+            or (last in ("close", "word") and token[0] in SYMBOLS)
             if kind == "operator"
             else pending and kind in ("open", "sign", "word")
         )

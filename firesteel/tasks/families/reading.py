@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from firesteel.tasks.answers import NOTHING, Found, choice
+from firesteel.tasks.answers import NOTHING, Found, choice, named
+from firesteel.tasks.families.naming import one_of
 from firesteel.tasks.families.reading_words import (
     ACTS,
     ASKED,
@@ -93,12 +94,20 @@ def _follows(draw: Draw, language: str) -> Problem:
 def judged(problem: Problem, reply: str) -> Found:
     """Verifier of level 3: one of the verdicts; 不对 is one of its own, not 对."""
     said = re.sub(r"不对|不正确", "错", re.sub(r"没有?错|不错", "对", reply))
-    return choice(problem, re.sub(r"\bno (?:idea|way|one)\b", " ", said, flags=re.I))
+    said = re.sub(
+        r"\bno (?:idea|way|one|doubts?|information|mention|evidence|indication|clues?)\b", " ", said, flags=re.I
+    )
+    if not named(said, problem.facts["choices"]):
+        said = re.sub(r"^\W*false\b", "no", re.sub(r"^\W*true\b", "yes", said, flags=re.I), flags=re.I)
+    return choice(problem, said)
 
 
 def chosen(problem: Problem, reply: str) -> Found:
-    """Verifier of the other levels: one of the choices, and not that nobody did it."""
-    return NOTHING if re.search(r"\bnobody\b|\bno one\b|没有?人", reply, re.I) else choice(problem, reply)
+    """Verifier of the other levels: one of the choices, of whom or what is asked, and not that nobody did it."""
+    if re.search(r"\bnobody\b|\bno one\b|没有?人", reply, re.I):
+        return NOTHING
+    sorts = [list(words.get(problem.language, ())) for words in (NAMES, PLACES, THINGS, TIMES)]
+    return one_of(replace(problem, facts={**problem.facts, "kinds": sorts}), reply)
 
 
 def _changes(draw: Draw, language: str) -> Problem:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from firesteel.tasks.answers import Found, number
+from firesteel.tasks.answers import Found
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.numbers import plain
+from firesteel.tasks.families.stories import told
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -153,7 +154,10 @@ def continued(problem: Problem, reply: str) -> Found:
     """Verifier: the number that the reply claims; all terms with one more claim the last."""
     terms = [str(term) for term in problem.facts["terms"]]
     said = re.findall(r"-?\d+", plain(reply)) if re.fullmatch(r"[-\d\s,、，.。*$]{1,400}", reply) else []
-    return number(problem, said[-1] if said[:-1] == terms else reply)
+    if said[:-1] == terms:
+        return told(problem, said[-1])
+    again = re.compile(r"[\s,、]{1,4}".join(rf"(?<![\d.]){re.escape(term)}" for term in terms) + r"(?![\d.])[\s,、]*")
+    return told(problem, again.sub(" ", plain(reply)))
 
 
 def make(draw: Draw) -> Problem:

@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from firesteel.tasks.answers import SENTENCE, Found, compared, letters, marked, number, unwrapped
+from firesteel.tasks.answers import SENTENCE, Found, compared, letters, marked, number, unwrapped, wrong
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.numbers import bare, plain, value
 from firesteel.tasks.task import Draw, Problem, Task
@@ -105,12 +105,37 @@ APART = re.compile(r"\s*(?:[,;、|]|\s|<|>|→|->|\band\b|和)+\s*")
 def lists(problem: Problem, reply: str) -> Found:
     """Verifier: the reply claims the answer's items, all of them, in its order, and nothing else."""
     wanted = _items(str(problem.answer))
+    reply = FENCED.sub(r"\1", reply.strip())
+    if not marked(reply) and "\n" in reply:
+        reply = _last_list(problem, reply, wanted)
     return compared(problem, reply, lambda said: wanted in (_items(said), _items(_listed(said))))
+
+
+DENIES = re.compile(r"\b(?:not|neither|never|wrong|incorrect|or)\b|n't|[不非错或]", re.I)
+FENCED = re.compile(r"^```[a-z]*\n([^`]*?)\n?```$", re.I)
+
+
+def _last_list(problem: Problem, reply: str, wanted: list[object]) -> str:
+    """The last line of a reply, where it alone is a list of the items; the question's own order may stand before it."""
+    lines = [(line, _items(_listed(line))) for line in reply.splitlines() if line.strip()]
+    lists = [(line, items) for line, items in lines if len(items) >= len(wanted) and set(wanted) <= set(items)]
+    asked = _items(_listed(plain(problem.question)))
+    others = [items for _, items in lists[:-1] if items != lists[-1][1] and not _within(items, asked)]
+    before = reply.strip().rpartition("\n")[0]
+    sure = lists and lists[-1] == lines[-1] and not others and not DENIES.search(before)
+    return lines[-1][0] if sure else reply
+
+
+def _within(items: list[object], asked: list[object]) -> bool:
+    """Whether items stand side by side in the question."""
+    return any(asked[i : i + len(items)] == items for i in range(len(asked) - len(items) + 1))
 
 
 def placed(problem: Problem, reply: str) -> Found:
     """Verifier: the number that the reply claims; after a sorted list, the one that its last sentence ends with."""
     found = number(problem, reply)
+    if found.reward and MEAN.search(reply) and not MEDIAN.search(reply):
+        return wrong(str(found.parsed))
     if found.parsed is None and not marked(reply):
         ends = [m[1] for line in SENTENCE.findall(plain(reply)) if (m := ENDING.search(bare(line)))]
         if len(set(ends)) == 1:
@@ -118,14 +143,16 @@ def placed(problem: Problem, reply: str) -> Found:
     return found
 
 
+MEAN, MEDIAN = re.compile(r"\b(?:mean|average)\b|平均", re.I), re.compile(r"\bmedian\b|中位", re.I)
 ENDING = re.compile(r"(?:\bis|[是为])\s*(\d+)[^\d\n]{0,24}$", re.I)
 INTRODUCED = re.compile(r"^(?P<head>[^\n:：]{1,80})[:：](?P<list>.+)$", re.S)
+BECOMES = re.compile(r"^(?P<head>[^\n,，、]{1,80}?)(?:(?:依次)?[是为]|\b(?:is|are)\b)(?P<list>.+)$", re.S)
 
 
 def _listed(text: str) -> str:
-    """What follows a colon, unless what is before it denies."""
-    match = INTRODUCED.match(text.strip())
-    return match["list"] if match and not re.search(r"\bnot\b|n't|不", match["head"]) else text
+    """What follows a colon, or else what "is" the list, unless what is before it denies."""
+    match = INTRODUCED.match(text.strip()) or BECOMES.match(text.strip())
+    return match["list"] if match and not DENIES.search(match["head"]) else text
 
 
 def _items(text: str) -> list[object]:
@@ -133,7 +160,7 @@ def _items(text: str) -> list[object]:
     if "<" in text and ">" in text.replace("->", ""):
         return []
     text = re.sub(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+", " ", plain(unwrapped(text)), flags=re.M)
-    text = re.sub(r"\\[,; ]|\\(?:left|right|lt|gt)\b|[\[\](){}\"'`*$]", " ", text)
+    text = re.sub(r"\\[,; ]|\\(?:left|right|lt|gt)\b|[\[\](){}【】\"'`*$]", " ", text)
     parts = [part for part in APART.split(text.strip(" \t\n.,;:。")) if part]
     return [_item(part) for part in parts]
 

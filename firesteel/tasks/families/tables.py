@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -201,15 +202,32 @@ def table(rng: random.Random, language: str, rows: int, columns: int) -> Table:
     return Table(names, cities, numbers)
 
 
+AVERAGE = re.compile(r"平均|\baverage\b|\bmean\b", re.I)
+SUMMED = re.compile(r"\+|[和总共计]|加起来|\b(?:total|sum|together|altogether)\b", re.I)
+MOST = re.compile(r"最[大高多]|\b(?:highest|tallest|oldest|largest|biggest|most)\b", re.I)
+LEAST = re.compile(r"最[小低少矮]|\b(?:lowest|shortest|youngest|smallest|least)\b", re.I)
+
+
+def person(problem: Problem, reply: str) -> Found:
+    """Verifier: the one choice that the reply names, and not as the lowest where the highest is asked."""
+    found, last = one_of(problem, reply), problem.question.strip().rpartition("\n")[2]
+    for asked, other in ((MOST, LEAST), (LEAST, MOST)):
+        if found.reward and asked.search(last) and other.search(reply) and not asked.search(reply):
+            return wrong(str(found.parsed))
+    return found
+
+
 def amount(problem: Problem, reply: str) -> Found:
     """Verifier: the number that the reply claims, and not of somebody or some city that the question does not name."""
     found = number(problem, reply)
     if not found.reward:
         return found
+    if AVERAGE.search(reply) and not SUMMED.search(reply):
+        return wrong(str(found.parsed))  # no question asks for one
     last = problem.question.strip().rpartition("\n")[2]
     for sort in (problem.facts.get("people", []), *problem.facts.get("kinds", [])):
         asked, said = set(named(last, sort)), set(named(reply, sort))
-        if asked and said and not asked & said:
+        if said and asked - said and (not asked & said or not SUMMED.search(reply)):
             return wrong(str(found.parsed))
     return found
 
@@ -227,7 +245,7 @@ def make(draw: Draw) -> Problem:
     reply = REPLIES[language].format(asked.answer)
     facts: dict[str, Any] = {"people": list(found.names), "kinds": [sorted(set(found.cities))]}
     facts |= {"choices": list(asked.choices)} if asked.choices else {}
-    verify = one_of if asked.choices else amount
+    verify = person if asked.choices else amount
     return Problem(question, asked.answer, asked.working, reply, language, draw.level, verify, facts)
 
 

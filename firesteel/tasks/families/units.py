@@ -13,9 +13,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, Found, claims, concluding, marked, right, same, wrong
+from firesteel.tasks.answers import (
+    LONGEST,
+    NOTHING,
+    SEVERAL,
+    Found,
+    claims,
+    concluding,
+    doubted,
+    marked,
+    right,
+    same,
+    wrong,
+)
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.numbers import ALTERNATIVE, DENIED, NUMBER, bare, plain, undenied, value
+from firesteel.tasks.families.numerals import NUMERAL, han
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -175,8 +188,9 @@ BY_LENGTH = sorted(NAMED, key=len, reverse=True)
 HAN_UNITS = "|".join(re.escape(name) for name in BY_LENGTH if not name.isascii())
 LATIN_UNITS = "|".join(re.escape(name) for name in BY_LENGTH if name.isascii())
 AMOUNT = re.compile(
-    rf"(?<![A-Za-z0-9_.])(?P<n>-?(?:{NUMBER})(?:/\d+)?)[ ]{{0,3}}"
-    rf"(?:(?P<zh>{HAN_UNITS})|(?P<en>{LATIN_UNITS})(?:(?<=[a-z]{{3}})e?s)?(?![A-Za-z^]))",  # ms is no plural of m
+    rf"(?<![A-Za-z0-9_.])(?P<n>-?(?:{NUMBER})(?:/\d+)?)[ ]{{0,3}}\(?"
+    rf"(?:(?P<zh>{HAN_UNITS})|(?P<en>{LATIN_UNITS})(?:(?<=[a-z]{{3}})e?s)?(?![A-Za-z^]))"  # ms is no plural of m
+    r"(?!\s?/\s?[^\W\d])",  # nor is m/s a metre
     re.I,
 )
 OTHER = re.compile(rf"(?<![A-Za-z0-9_.])(?:{NUMBER})(?:/\d+)?[ ]{{0,3}}(?P<word>[^\W\d_]{{1,24}})")
@@ -198,14 +212,20 @@ def measures(problem: Problem, reply: str) -> Found:
     if not said:
         found = _unasked(found, problem.question)
     total = _as_one(found)
-    if total is None or (len(found) > 1 and ALTERNATIVE.search(plain(text))):
+    if total is None or (len({amount for _, amount, _ in found}) > 1 and ALTERNATIVE.search(plain(text))):
         return SEVERAL
     everything = _as_one(_quantities(_results(text)))  # 19 days 3 hours, of which the question names the days
     if total[0] != Fraction(facts["worth"]) and everything is not None and asked is None:
         total = everything
     amount, kind, unit = total
+    if unit is None and len({each for _, each, _ in found}) == 1:
+        unit = found[-1][2]  # 84千米等于84000米
+    if asked is None and _copied(found, text, problem.question):
+        return NOTHING
     written = bare(reply[-LONGEST:])
     claimed = {each for each, _, _ in found}
+    if all(doubted(each, reply) for each in claimed):
+        return NOTHING
     if any(
         DENIED.search(written[max(0, m.start() - 24) : m.start()]) for m in AMOUNT.finditer(written) if m[0] in claimed
     ):
@@ -219,21 +239,45 @@ Amount = tuple[str, Fraction, Unit]  # as written, in the smallest unit of its k
 
 def _results(text: str) -> str:
     """A text with the left sides of its equations left out."""
-    return "\n".join(part.rpartition("=")[2] or part for part in re.split(r"[\n。;；]", bare(text)))
+    return "\n".join(re.split(EQUALS, part)[-1] or part for part in re.split(r"[\n。;；]", bare(text)))
+
+
+EQUALS = r"=|等于|(?<!也)就是|\bequals?\b"
 
 
 def _quantities(text: str) -> list[Amount]:
     found = []
-    for match in AMOUNT.finditer(bare(text)):
+    for match in AMOUNT.finditer(_readable(text)):
         number, unit = value(match["n"]), NAMED[(match["zh"] or match["en"]).casefold()]
         if number is not None:
             found.append((match[0], number * unit.worth, unit))
     return found
 
 
+def _readable(text: str) -> str:
+    """A text with cm^2 in one piece, and with digits where it has Chinese numerals alone: 六百一十六小时."""
+    text = re.sub(r" {2,}", " ", re.sub(r"(?<=[A-Za-z])\s+\^(?=[23])", "^", bare(text)))
+    if any(c.isdigit() for c in text):
+        return text
+    return re.sub(rf"([{NUMERAL}]{{1,32}}(?<!千))(?!千)(?={HAN_UNITS})", lambda m: str(_or_itself(m[1])), text)
+
+
+def _or_itself(numeral: str) -> str | int:
+    worth = han(numeral)
+    return numeral if worth is None else worth
+
+
 def _unasked(found: list[Amount], question: str) -> list[Amount]:
     asked = {(amount, unit) for _, amount, unit in _quantities(question)}
     return [each for each in found if (each[1], each[2]) not in asked] or found
+
+
+def _copied(found: list[Amount], text: str, question: str) -> bool:
+    """Whether the quantities are those of the question, and only joined: 29 km plus 493 dm is no sum yet."""
+    text = bare(text)
+    first, last = text.find(found[0][0]) + len(found[0][0]), text.rfind(found[-1][0])
+    asked = {(amount, unit) for _, amount, unit in _quantities(question)}
+    return {each[1:] for each in found} == asked and bool(re.search(r"[+和与加及]|plus|and", text[first:last]))
 
 
 def _as_one(found: list[Amount]) -> tuple[Fraction, str, Unit | None] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from firesteel.tasks.families import working
 from firesteel.tasks.families.arithmetic import REPLIES, number
+from firesteel.tasks.families.stories import told
 from firesteel.tasks.task import Draw, Problem, Task
 
 NAMES = {"zh": ("小明", "小红", "李华", "王芳"), "en": ("Tom", "Anna", "Li Hua", "Sam")}
@@ -116,7 +117,7 @@ def make(draw: Draw) -> Problem:
     steps = story.steps(a, b, c)
     reasoning = "\n".join(f"{expression}:{work}" for expression, work, _ in steps)
     answer = steps[-1][2]
-    return Problem(question, answer, reasoning, REPLIES[language].format(answer), language)
+    return Problem(question, answer, reasoning, REPLIES[language].format(answer), language, verify=told)
 
 
 TASK = Task(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 LONGEST = 300  # characters of an answer
 PIECES = (  # what is written differently for the same
@@ -101,7 +102,9 @@ def _degree(term: str) -> int | None:
 
 def _set(text: str) -> str | None:
     """Numbers in any order and dress: \\{2,3\\}, x=2 or x=3, x_1=2, x_2=3, 1\\pm\\sqrt{2}."""
-    inner = re.sub(r"^\s*(?:x\s*(?:\\in|=)\s*)?\\?\{(.*)\\?\}\s*$", lambda m: m[1].removesuffix("\\"), text, flags=re.S)
+    inner = re.sub(
+        r"^\s*(?:[A-Za-z]\s*(?:\\in|=)\s*)?\\?\{(.*)\\?\}\s*$", lambda m: m[1].removesuffix("\\"), text, flags=re.S
+    )
     inner = re.sub(r"\b(?:or|and)\b|[或和、;]", ",", inner)
     inner = re.sub(r"x\s*(?:_\s*\{?\d?(?:,\d)*\}?)?\s*(?:\\in|=)\s*", "", re.sub(r"\s+", "", inner))
     found = []
@@ -119,12 +122,35 @@ def _set(text: str) -> str | None:
 def _interval(text: str) -> str | None:
     """Intervals joined by \\cup, or inequalities of x."""
     joined = re.sub(r"^x\\in", "", re.sub(r"\s+", "", re.sub(r"\b(?:or)\b|或", "\\\\cup", text)))
-    found = [_one_interval(part) for part in re.split(r"\\cup", joined)]
-    return "\\cup".join(one for one in found if one) if all(found) else None
+    found = [one for part in re.split(r"\\cup", joined) if (one := _one_interval(part))]
+    if len(found) != joined.count("\\cup") + 1 or (len(found) > 1 and not _apart(found)):
+        return None  # [1,2] or (1,2) is two answers
+    return "\\cup".join(found)
+
+
+def _apart(intervals: Sequence[str]) -> bool:
+    """Whether intervals have no inner point in common."""
+    ends = sorted((_end(m[2]), _end(m[3])) for one in intervals if (m := INTERVAL.fullmatch(one)))
+    return all(before[1] <= after[0] for before, after in pairwise(ends))
+
+
+def _end(written: str) -> float:
+    """About what an end is worth."""
+    if "\\infty" in written:
+        return -math.inf if written.startswith("-") else math.inf
+    top, _, bottom = written.removeprefix("-").removeprefix("\\frac").strip("{}").replace("}{", "/").partition("/")
+    size = int(top) / (int(bottom or 1) or 1)
+    return -size if written.startswith("-") else size
+
+
+def _open_at_infinity(found: re.Match[str]) -> bool:
+    return not ("\\infty" in found[2] and found[1] == "[") and not ("\\infty" in found[3] and found[4] == "]")
 
 
 def _one_interval(part: str) -> str | None:
     if match := INTERVAL.fullmatch(part):
+        if not _open_at_infinity(match):
+            return None
         return f"{match[1]}{match[2]},{match[3]}{match[4]}"
     if match := BETWEEN.fullmatch(part):
         return f"{'(['[match[2] != '<']}{match[1]},{match[4]}{')]'[match[3] != '<']}"

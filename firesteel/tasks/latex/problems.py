@@ -42,7 +42,11 @@ def equal(problem: Problem, reply: str) -> Found:
 
 
 INLINE = re.compile(r"\$\$?([^$]{1,300})\$|\\\((.{1,300}?)\\\)|\\\[(.{1,300}?)\\\]", re.S)
-UNSURE = re.compile(r"\b(?:not|or|maybe|perhaps|either|about)\b|n't|[≠≈]|或|不是|可能|大约", re.I)
+UNSURE = re.compile(
+    r"\b(?:not|or|maybe|perhaps|either|about|might|could|false|wrong)\b"
+    r"|n't|[≠≈]|或|不[是为等]|并非|可能|大概|也许|约(?![分去成数])",
+    re.I,
+)
 CHAINED = ("fraction", "integer", "radical", "polynomial", "matrix")  # forms in which a = b = c ends in the answer
 
 
@@ -53,10 +57,24 @@ def stated(said: Sequence[str], form: str, question: str) -> list[str | None]:
     found: list[str | None] = []
     asked = {formed(part, form) for part in _formulas(question)}
     for text in said:
-        for formula in _formulas(text) or [re.sub(r"^[*_ ]+|[*_ .。]+$", "", text)]:
+        formulas = _formulas(text) or [_told(text, form)]
+        if form == "set" and len(formulas) > 1 and (whole := formed(",".join(formulas), form)):
+            formulas = [whole]  # $x=-2$ and $x=4$
+        for formula in formulas:
             sides = [formula, *(formula.split("=") if form in CHAINED else ())]
             found += [each for side in sides if (each := formed(side, form)) and each not in asked]
     return list(dict.fromkeys(found))
+
+
+TELLS = re.compile(r"\b(?:is|are|equals?|hence|thus|therefore|so)\b|[是为∈:：]|等于|所以|因此|\\in\b", re.I)
+
+
+def _told(text: str, form: str) -> str:
+    """A text without marks at its edges; of a sentence that tells one formula ("so the set is ...") that one."""
+    told = [part for part in TELLS.split(text)[1:] if any(c.isdigit() for c in part)]
+    if len(told) == 1 and formed(told[0].strip("*_ .。\n"), form) is not None:
+        text = told[0]
+    return re.sub(r"^[*_ ]+|[*_ .。]+$", "", text)
 
 
 def _formulas(text: str) -> list[str]:

@@ -244,5 +244,6 @@ TABLES = {
 }
 # fmt: on
 MAY_REJECT = {
+    "second hand: units": 0.04,  # 19 days and 181 min is the question again: it would pay without a sum
     "second hand: dates": 0.02,  # 15.30 is a decimal number
 }
