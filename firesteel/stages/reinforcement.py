@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from firesteel.core import artefact
@@ -19,7 +20,7 @@ from firesteel.tasks.curriculum import Curriculum
 from firesteel.tasks.languages import share_of
 from firesteel.tasks.rendering import asked as prompt_of
 from firesteel.tasks.score import Score, score
-from firesteel.tasks.steps import judged_steps
+from firesteel.tasks.steps import judged_steps, worked_steps
 from firesteel.tasks.table import get_task
 from firesteel.tasks.task import Problem, Task
 from firesteel.tasks.tools import TOOLS, schemas
@@ -152,11 +153,15 @@ class Judge:
     caller: Caller | None
     language: bool  # whether the share of the question's language is wanted
 
+    @cached_property
+    def _worked(self) -> list[str]:
+        return worked_steps(self.tokenizer, self.problem)
+
     def __call__(self, ids: list[int], stopped: bool) -> Verdict:
         """Judge an answer of one turn."""
         thought, reply = self.tokenizer.parse(ids)
         found = score(self.problem, thought, reply, stopped=stopped)
-        steps = judged_steps(self.tokenizer, self.problem, ids, found.correct)
+        steps = judged_steps(self.tokenizer, self._worked, ids, found.correct)
         return self._verdict(found, len(ids), thought, reply, steps)
 
     def respond(self, turn: Sequence[int]) -> Reply | None:

@@ -240,6 +240,9 @@ def number(problem: Problem, reply: str) -> Found:
     return right(found[0]) if same(found[0], problem.answer, problem.question) else wrong(found[0])
 
 
+# Patterns about a claim are written once, for texts in which CLAIM stands for it. DIGIT: digits, the claim's own among them.
+CLAIM = "\ua66e"  # a letter that nobody writes
+DIGIT = rf"\d{CLAIM}"
 HEDGE = (
     r"(?:\b(?:about|around|roughly|nearly|almost|approximately|maybe|perhaps|probably|possibly|near|close to|such as"
     r"|(?:might|may|could) be|guess|for example|e\.g\."
@@ -247,9 +250,18 @@ HEDGE = (
     r"\W{0,4}(?:is|are|[是为有]|等于)?\W{0,4}"
 )
 AFTERTHOUGHT = (
-    r"(?:[^\d\n]{0,8}(?:左右|上下|\bor so\b|\bonly if\b|\bis(?: not|n't)\b(?!\s*\d)"
-    r"|\bis (?:false|wrong|incorrect)\b|不对|是错|不是(?!\s*\d))|\s?[多几来](?=[^\W\da-zA-Z于出了算自到])|\s?多(?=\W|$))"
+    rf"(?:[^{DIGIT}\n]{{0,8}}(?:左右|上下|\bor so\b|\bonly if\b|\bis(?: not|n't)\b(?!\s*[{DIGIT}])"
+    rf"|\bis (?:false|wrong|incorrect)\b|不对|是错|不是(?!\s*[{DIGIT}]))"
+    rf"|\s?[多几来](?=[^\W{DIGIT}a-zA-Z于出了算自到])|\s?多(?=\W|$))"
 )
+STANDS = re.compile(rf"(?<![{DIGIT}.]){CLAIM}(?![{DIGIT}%])")
+DOUBTED = re.compile(rf"{HEDGE}{CLAIM}(?![{DIGIT}])|(?<![{DIGIT}.]){CLAIM}{AFTERTHOUGHT}", re.I)
+
+
+def with_claim(claim: str, text: str) -> str:
+    """The text with CLAIM wherever the claim stands, in other words and numbers too."""
+    assert claim, "no claim"
+    return text.replace(CLAIM, " ").replace(claim, CLAIM)
 
 
 def hedged(claim: str, reply: str) -> bool:
@@ -259,10 +271,8 @@ def hedged(claim: str, reply: str) -> bool:
 
 def doubted(claim: str, reply: str) -> bool:
     """Whether each time that a reply says this it says about, perhaps, or not."""
-    text, number = bare(reply[-LONGEST:]), re.escape(claim)
-    said = len(re.findall(rf"(?<![\d.]){number}(?![\d%])", text))
-    doubted = len(re.findall(rf"{HEDGE}{number}(?!\d)|(?<![\d.]){number}{AFTERTHOUGHT}", text, re.I))
-    return 0 < said <= doubted
+    text = with_claim(claim, bare(reply[-LONGEST:]))
+    return 0 < len(STANDS.findall(text)) <= len(DOUBTED.findall(text))
 
 
 def same(claim: str, answer: object, question: str = "") -> bool:

@@ -11,17 +11,21 @@ from firesteel.tasks.task import Problem
 ENDS = (b";", b"\n")  # of a column, of a line; a token may hold more than the sign itself
 
 
+def worked_steps(tokenizer: Tokenizer, problem: Problem) -> list[str]:
+    """What the worked solution says at each step."""
+    worked = tokenizer.render(spoken(tokenizer, problem.messages()))
+    said_ids = [id for id, said in zip(worked.ids, worked.mask, strict=True) if said]
+    return [text for _, text in steps(tokenizer, said_ids)]
+
+
 def judged_steps(
-    tokenizer: Tokenizer, problem: Problem, ids: Sequence[int], correct: bool
+    tokenizer: Tokenizer, reference: Sequence[str], ids: Sequence[int], correct: bool
 ) -> tuple[tuple[int, bool], ...]:
     """(token past the end, right) of each step of `ids`, up to the first wrong one.
 
-    A step is right when it says what the worked solution says there. A correct answer is right in all its steps, however
-    it was worked: the answer rules, the solution only tells where a wrong one went astray.
+    A step is right when it says what the worked solution (`worked_steps`) says there. A correct answer is right in all its
+    steps, however it was worked: the answer rules, the solution only tells where a wrong one went astray.
     """
-    worked = tokenizer.render(spoken(tokenizer, problem.messages()))
-    said_ids = [id for id, said in zip(worked.ids, worked.mask, strict=True) if said]
-    reference = [text for _, text in steps(tokenizer, said_ids)]
     out = []
     for i, (end, text) in enumerate(steps(tokenizer, ids)):
         right = correct or (i < len(reference) and text == reference[i])

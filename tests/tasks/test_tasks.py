@@ -11,7 +11,7 @@ from firesteel.core.errors import RecipeError
 from firesteel.core.tokenizer import SPECIAL_TOKENS, Tokenizer
 from firesteel.tasks.families import working
 from firesteel.tasks.score import score
-from firesteel.tasks.steps import judged_steps, steps
+from firesteel.tasks.steps import judged_steps, steps, worked_steps
 from firesteel.tasks.table import TASKS, get_task
 from firesteel.tasks.task import Problem, in_test
 
@@ -151,7 +151,12 @@ def test_steps_are_right_up_to_the_first_that_differs(tokenizer):
     problem = Problem("27+35=？", 62, "7+5=12;2+3+1=6;=62", "答案是62。", "zh")
 
     def marks(reasoning, reply, correct=False):
-        return [ok for _, ok in judged_steps(tokenizer, problem, said(tokenizer, reasoning, reply), correct)]
+        return [
+            ok
+            for _, ok in judged_steps(
+                tokenizer, worked_steps(tokenizer, problem), said(tokenizer, reasoning, reply), correct
+            )
+        ]
 
     assert marks("7+5=12;2+3+1=6;=62", "答案是62。") == [True] * 4
     assert marks("7+5=12;2+3=5;=52", "答案是52。") == [True, False]

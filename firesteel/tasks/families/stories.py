@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from firesteel.tasks.answers import LONGEST, SEVERAL, Found, marked, number, wrong
+from firesteel.tasks.answers import CLAIM, DIGIT, LONGEST, SEVERAL, Found, marked, number, with_claim, wrong
 from firesteel.tasks.families.numbers import ALTERNATIVE, all_numbers, bare, plain, value
 from firesteel.tasks.task import Problem
 
@@ -24,13 +24,20 @@ OTHERS = re.compile(  # words after a number that name no other thing
     r"(?:i|wa|ha|a|thi|thu|doe|plu|minu|time|leave|give|make|equal|remain|les|item|thing|piece|unit|object)s"
 )
 DONE = r"(?:bought|given|sold|sent|used|taken|added|lost)\b"
-ELSEWHERE = (  # said of what was given or bought
-    rf"(?<![\d.,]){{n}}[^\d\n.]{{{{0,24}}}}\b(?:were|was|are|been)\s+{DONE}"
-    r"|\b(?:gave|gives?|bought|buys?|sold|sells?|sent|sends?|lost|had|used)\s(?:away |off |out )?{n}"
-    r"(?![\d,]|[^\n.]*\b(?:left|remain))"
-    r"|(?:送(?:给|出|走|掉|了)[^\d\n。，]{{0,4}}|买[了进]?|卖[掉出]?了?|运走了?)\s?{n}(?!\d)"
+ELSEWHERE = re.compile(  # said of what was given or bought; CLAIM is the claim
+    rf"(?<![{DIGIT}.,]){CLAIM}[^{DIGIT}\n.]{{0,24}}\b(?:were|was|are|been)\s+{DONE}"
+    rf"|\b(?:gave|gives?|bought|buys?|sold|sells?|sent|sends?|lost|had|used)\s(?:away |off |out )?{CLAIM}"
+    rf"(?![{DIGIT},]|[^\n.]*\b(?:left|remain))"
+    rf"|(?:送(?:给|出|走|掉|了)[^{DIGIT}\n。，]{{0,4}}|买[了进]?|卖[掉出]?了?|运走了?)\s?{CLAIM}(?![{DIGIT}])",
+    re.I,
 )
-MONEY = r"[¥€£]\s?{n}(?!\d)|(?<!\$)\$\s?{n}(?!\d)(?![^\n]*\$)"  # a second $ ends a formula
+MONEY = re.compile(
+    rf"[¥€£]\s?{CLAIM}(?![{DIGIT}])|(?<!\$)\$\s?{CLAIM}(?![{DIGIT}])(?![^\n]*\$)"
+)  # a second $ ends a formula
+FUNCTION = re.compile(rf"\b(?:sin|cos|tan|log|ln|exp|sqrt)\s?\(?\s?{CLAIM}(?![{DIGIT}])", re.I)
+THING = re.compile(rf"(?<![{DIGIT}.]){CLAIM}\s(?P<thing>[a-z]{{2,16}}s)\b")
+UNIT = re.compile(rf"(?<![{DIGIT}.]){CLAIM}\s?(?P<unit>{UNITS})", re.I)
+SAID = re.compile(rf"(?<![{DIGIT}.,]){CLAIM}(?![{DIGIT}%])")
 
 
 def told(problem: Problem, reply: str) -> Found:
@@ -61,17 +68,16 @@ def _left(text: str) -> set[str]:
 
 def _strange(claim: str, reply: str, question: str) -> bool:
     """Whether a claim comes with a unit of its own (money, people, a measure), or is what a function is taken of."""
-    n = re.escape(claim)
-    if re.search(MONEY.format(n=n), reply) and not re.search(r"[$¥€£元]", question):
+    if MONEY.search(with_claim(claim, reply)) and not re.search(r"[$¥€£元]", question):
         return True
-    text = bare(reply)
-    if re.search(rf"\b(?:sin|cos|tan|log|ln|exp|sqrt)\s?\(?\s?{n}(?!\d)", text, re.I):
+    text = with_claim(claim, bare(reply))
+    if FUNCTION.search(text):
         return True
-    thing = re.search(rf"(?<![\d.]){n}\s(?P<thing>[a-z]{{2,16}}s)\b", text)
+    thing = THING.search(text)
     known = thing is None or thing["thing"] in question or OTHERS.fullmatch(thing["thing"])
     if not known and REMAINS.search(question) and question.isascii():
         return True
-    unit = re.search(rf"(?<![\d.]){n}\s?(?P<unit>{UNITS})", text, re.I)
+    unit = UNIT.search(text)
     return unit is not None and unit["unit"].casefold().removesuffix("s") not in question.replace("别人", "").casefold()
 
 
@@ -80,7 +86,6 @@ def _of_another(claim: str, text: str, question: str) -> bool:
     if not REMAINS.search(question):
         return False
     left = {value(each) for each in _left(text)}
-    n = re.escape(claim)
-    said = len(re.findall(rf"(?<![\d.,]){n}(?![\d%])", text))
-    done = len(re.findall(ELSEWHERE.format(n=n), text, re.I))
+    marked_text = with_claim(claim, text)
+    said, done = len(SAID.findall(marked_text)), len(ELSEWHERE.findall(marked_text))
     return (bool(left) and value(claim) not in left) or 0 < said <= done
