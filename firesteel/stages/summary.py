@@ -28,7 +28,7 @@ def print_summary(run: Run) -> None:
         read = json.loads(report.read_text(encoding="utf-8"))
         run.log.console.print(_quality(read))
         if others := {name: m["other"]["tasks"] for name, m in read["models"].items() if "other" in m}:
-            run.log.console.print(_carried(others, read["other_gains"]))
+            run.log.console.print(_carried(others, read.get("other_gains", {})))
     run.log.say(f"report: {run.folder / 'report.html'}")
     if (run.folder / "release" / "manifest.json").is_file():
         run.log.say(f"model:  {run.folder / 'release'}")

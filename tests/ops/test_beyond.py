@@ -70,3 +70,12 @@ def test_the_terminal_has_the_same_table():
     )
     said = console.export_text()
     assert "chain@4" in said and "20.0 [15.0, 25.0]" in said and "-20.0" in said and "grpo gained [95 %]" in said
+
+
+def test_a_run_with_one_taught_model_has_shares_and_no_gains():
+    lone = {"models": {"distil": model(chain_4=0.2)}}
+    console = Console(width=80, record=True)
+    console.print(_carried({"distil": lone["models"]["distil"]["other"]["tasks"]}, {}))
+    assert "chain@4" in console.export_text()
+    _, table = carried(lone)
+    assert isinstance(table, Table) and [head.en for head in table.heads] == ["task", "distil"]
