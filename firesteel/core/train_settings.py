@@ -171,6 +171,10 @@ class DistilSettings(OptimSettings):
         1, ge=1, le=1024, description="sequences: answers to each question; alike ones are learnt once"
     )
     keep_wrong: bool = Field(False, description="sequences: also learn answers that the task's verifier rejects")
+    replay: int = Field(
+        2, ge=0, description="sequences: windows of documents beside each batch, against forgetting; 0 = none"
+    )
+    replay_weight: float = Field(0.3, ge=0, description="sequences: weight of their loss")
 
 
 class GrpoSettings(OptimSettings):
