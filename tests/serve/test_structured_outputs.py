@@ -267,7 +267,9 @@ HELD = Guides(BYTES)
 @given(pattern=REGEXES, seed=st.integers(0, 99))
 def test_whatever_a_regex_allows_it_matches(pattern: str, seed: int) -> None:
     text, ended = wander(BYTES, HELD.regex(pattern).guide(), seed, most=60)
-    newer = any(unicodedata.category(c) == "Cn" for c in text)  # of a later Unicode than this Python's, such as new digits
+    newer = any(
+        unicodedata.category(c) == "Cn" for c in text
+    )  # of a later Unicode than this Python's, such as new digits
     assert newer or not ended or re.fullmatch(pattern, text), (pattern, text)
 
 
