@@ -120,6 +120,9 @@ def test_distil(commands: Commands, reason: Path, tmp_path: Path, kind: str) -> 
     assert list(report(out)["models"]) == ["pretrain", "distil"]
     answers = artefact.read(out / "distil", verify=True).stats.get("answers", {})
     assert (answers["all"]["right"] > 4) if kind == "sequences" else not answers
+    learnt = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    beside = "replay_divergence" if kind == "logits" else "replay_loss"
+    assert all(beside in step for step in learnt if step["stage"] == "distil")  # documents are learnt, too
     sizes = [artefact.read(run / last).stats["parameters"] for run, last in ((out, "distil"), (reason, "grpo"))]
     assert sizes[0] < sizes[1]
 

@@ -99,7 +99,9 @@ def distil(recipe: Recipe) -> Lesson:
     length = min(CALIBRATION["conversation"] * CALIBRATION["padding"], s.max_tokens)
     targets = s.batch_size * length * CALIBRATION["answer"] / CALIBRATION["conversation"]
     longest = min(CALIBRATION["longest_conversation"], s.max_tokens)
-    return Lesson(without_mtp(shape_of(recipe)), s, s.steps, s.batch_size, length, targets, longest)
+    return Lesson(
+        without_mtp(shape_of(recipe)), s, s.steps, s.batch_size, length, targets, longest, 1 + (s.replay > 0)
+    )
 
 
 def preference(recipe: Recipe) -> Lesson:
@@ -219,18 +221,20 @@ def _answered(shape: Shape, answers: int, limit: int) -> tuple[Work, float]:
 
 
 def _taught_by(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:
-    """Distillation: the teacher's forward pass and logits, or the answers that it writes."""
+    """Distillation: the teacher's forward pass and logits, or the answers that it writes; documents beside either."""
     s, student = recipe.distil, lesson.shape
+    beside, _, _, how = _beside_documents(recipe, lesson, s.replay)
     known = shape_in(s.teacher)
     teacher = without_mtp(known) if known else student
     times = 1 if known else UNKNOWN_TEACHER
     weights = FLOAT * parameters(teacher).total * times
     if s.kind == "sequences":
         work, python = _answered(teacher, s.answers, s.max_tokens)
-        return work * times, weights, python, f"; {s.answers} answers of the teacher"
-    forward = learning(teacher, round(lesson.rows), round(lesson.length), round(lesson.targets)) * (times / 3)
+        return work * times + beside, weights, python, f"; {s.answers} answers of the teacher{how}"
+    own = learning(teacher, round(lesson.rows), round(lesson.length), round(lesson.targets)) * lesson.steps
+    documents, _, _, _ = _beside_documents(recipe, replace(lesson, shape=teacher), s.replay)
     logits = 3 * FLOAT * student.vocab_size * lesson.targets
-    return forward * lesson.steps, weights + logits, 0.0, "; the teacher's forward pass"
+    return (own + documents) * (times / 3) + beside, weights + logits, 0.0, f"; the teacher's forward pass{how}"
 
 
 def _referred(recipe: Recipe, lesson: Lesson, need: Need) -> Beside:

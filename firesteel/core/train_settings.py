@@ -172,9 +172,10 @@ class DistilSettings(OptimSettings):
     )
     keep_wrong: bool = Field(False, description="sequences: also learn answers that the task's verifier rejects")
     replay: int = Field(
-        2, ge=0, description="sequences: windows of documents beside each batch, against forgetting; 0 = none"
-    )
-    replay_weight: float = Field(0.3, ge=0, description="sequences: weight of their loss")
+        2, ge=0, description="windows of documents beside each batch, against forgetting; 0 = none. logits: the teacher's "
+        "distribution is matched there, too",
+    )  # fmt: skip
+    replay_weight: float = Field(0.3, ge=0, description="weight of their loss")
 
 
 class GrpoSettings(OptimSettings):

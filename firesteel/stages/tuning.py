@@ -55,11 +55,11 @@ def _from_answers(job: Job, config: ModelConfig) -> Objective:
 
 
 def _as_sft(job: Job) -> SftSettings:
-    """Distillation's rows in fine-tuning's terms: the same conversations; documents beside answers that are learnt as text."""
+    """Distillation's rows in fine-tuning's terms: the same conversations, and documents beside them."""
     own = job.recipe.distil
     changes = {
         "batch_size": own.batch_size, "max_tokens": own.max_tokens, "mtp_weight": 0.0, "z_loss": 0.0,
-        "replay": own.replay if own.kind == "sequences" else 0, "replay_weight": own.replay_weight,
+        "replay": own.replay, "replay_weight": own.replay_weight,
     }  # fmt: skip
     return job.recipe.sft.model_copy(update=changes)
 

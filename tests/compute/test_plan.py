@@ -142,6 +142,14 @@ def test_a_teacher_counts_with_its_own_size(tmp_path: Path) -> None:
     assert known.peak_bytes - guessed.peak_bytes > 4 * 100e6 and known.seconds > guessed.seconds
 
 
+@pytest.mark.parametrize("kind", ["logits", "sequences"])
+def test_documents_beside_distillation_take_time(kind: str) -> None:
+    none, some = (
+        estimates(recipe(distil={"teacher": "x", "kind": kind, "replay": n}), LAPTOP)["distil"] for n in (0, 4)
+    )
+    assert some.seconds > 1.1 * none.seconds and "documents besides" in some.how and "documents" not in none.how
+
+
 def test_adapters_learn_in_less_time_and_memory_and_processes_of_one_machine_share_its_memory() -> None:
     whole, adapted = (estimates(recipe(model={"scale": 6}, sft={"lora_rank": r}), LAPTOP)["sft"] for r in (0, 8))
     assert adapted.seconds < whole.seconds and adapted.peak_bytes < whole.peak_bytes
