@@ -99,9 +99,7 @@ def distil(recipe: Recipe) -> Lesson:
     length = min(CALIBRATION["conversation"] * CALIBRATION["padding"], s.max_tokens)
     targets = s.batch_size * length * CALIBRATION["answer"] / CALIBRATION["conversation"]
     longest = min(CALIBRATION["longest_conversation"], s.max_tokens)
-    return Lesson(
-        without_mtp(shape_of(recipe)), s, s.steps, s.batch_size, length, targets, longest, 1 + (s.replay > 0)
-    )
+    return Lesson(without_mtp(shape_of(recipe)), s, s.steps, s.batch_size, length, targets, longest, 1 + (s.replay > 0))
 
 
 def preference(recipe: Recipe) -> Lesson:
