@@ -200,8 +200,8 @@ class GrpoSettings(OptimSettings):
     )
     credit: Literal["step", "answer"] = Field(
         "step",
-        description="what is compared within a group: each step, where the verifier can judge steps (DeepSeekMath §4.1.3), "
-        "or whole answers (§4.1.2)",
+        description="what is compared within a group: each step (DeepSeekMath §4.1.3), or whole answers (§4.1.2), as also "
+        "where there is no worked solution to judge steps by, or an answer earned a part",
     )
     loss_mean: Literal["token", "answer", "constant"] = Field(
         "token",

@@ -12,7 +12,9 @@ ENDS = (b";", b"\n")  # of a column, of a line; a token may hold more than the s
 
 
 def worked_steps(tokenizer: Tokenizer, problem: Problem) -> list[str]:
-    """What the worked solution says at each step."""
+    """What the worked solution says at each step; nothing where no thought is worked."""
+    if not problem.reasoning:
+        return []
     worked = tokenizer.render(spoken(tokenizer, problem.messages()))
     said_ids = [id for id, said in zip(worked.ids, worked.mask, strict=True) if said]
     return [text for _, text in steps(tokenizer, said_ids)]
@@ -24,9 +26,12 @@ def judged_steps(
     """(token past the end, right) of each step of `ids`, up to the first wrong one.
 
     A step is right when it says what the worked solution (`worked_steps`) says there. A correct answer is right in all its
-    steps, however it was worked: the answer rules, the solution only tells where a wrong one went astray.
+    steps, however it was worked: the answer rules, the solution only tells where a wrong one went astray. Without a
+    worked thought no step can be judged.
     """
-    out = []
+    out: list[tuple[int, bool]] = []
+    if not reference:
+        return ()
     for i, (end, text) in enumerate(steps(tokenizer, ids)):
         right = correct or (i < len(reference) and text == reference[i])
         out.append((end, right))

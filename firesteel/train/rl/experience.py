@@ -15,9 +15,7 @@ from firesteel.core.config import GrpoSettings
 from firesteel.core.errors import FiresteelError
 from firesteel.core.tokenizer import Rendered
 from firesteel.train.batch import EXPERTS, REAL, Batch
-from firesteel.train.rl.advantage import ADVANTAGE as ADVANTAGES
-from firesteel.train.rl.credit import CREDIT
-from firesteel.train.rl.reward import reward
+from firesteel.train.rl.credit import credit
 from firesteel.train.rl.sampled import Group, Sampled
 from firesteel.train.sft import pad
 
@@ -36,11 +34,10 @@ class Experience:
 
 def experiences(group: Group, settings: GrpoSettings) -> list[Experience]:
     """What there is to learn from a group. One that agrees teaches nothing, but a KL penalty still holds its answers."""
-    verdicts, rewards = [a.verdict for a in group], [reward(a, settings) for a in group]
-    credit = CREDIT[settings.credit](verdicts, rewards, ADVANTAGES[settings.advantage])
-    if not (any(map(any, credit)) or settings.kl_weight):
+    advantages = credit(group, settings)
+    if not (any(map(any, advantages)) or settings.kl_weight):
         return []
-    pairs = zip(group, credit, strict=True)
+    pairs = zip(group, advantages, strict=True)
     found = [_experience(answer, own, settings) for answer, own in pairs if not left_out(answer, settings)]
     return [e for e in found if e.sampler]
 

@@ -14,6 +14,14 @@ def reward(answer: Sampled, settings: GrpoSettings) -> float:
     return earned - overlong_penalty(len(answer.ids), settings) if settings.overlong == "soft" else earned
 
 
+def beside(answer: Sampled, settings: GrpoSettings) -> float:
+    """The part of the reward that no step decides: its language, and what its length costs. Form is a matter of steps."""
+    if settings.overlong == "zero" and not answer.stopped:
+        return 0.0
+    earned = settings.language_reward * answer.verdict.language
+    return earned - overlong_penalty(len(answer.ids), settings) if settings.overlong == "soft" else earned
+
+
 def overlong_penalty(length: int, settings: GrpoSettings) -> float:
     """From 0, `overlong_buffer` tokens before the bound, to 1 at the bound (DAPO eq. 13)."""
     start = settings.max_new_tokens - settings.overlong_buffer

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from firesteel.core.config import GrpoSettings
-from firesteel.train.rl.advantage import ADVANTAGE
-from firesteel.train.rl.credit import CREDIT
+from firesteel.train.rl.credit import credit
 from firesteel.train.rl.reward import reward
 from firesteel.train.rl.sampled import Group, Sampled
 
@@ -21,9 +20,7 @@ Told = dict[str, Any]  # of an answer: see `told`
 
 def has_signal(group: Group, settings: GrpoSettings) -> bool:
     """Whether there is something to learn from how the group's answers differ."""
-    rewards = [reward(a, settings) for a in group]
-    credit = CREDIT[settings.credit]([a.verdict for a in group], rewards, ADVANTAGE[settings.advantage])
-    return any(map(any, credit))
+    return any(map(any, credit(group, settings)))
 
 
 def told(group: Group, settings: GrpoSettings) -> list[Told]:

@@ -8,7 +8,7 @@ import pytest
 
 from firesteel.core.config import GrpoSettings
 from firesteel.train.rl.advantage import above_mean, in_deviations
-from firesteel.train.rl.credit import by_answer, by_step
+from firesteel.train.rl.credit import by_answer, by_step, credit
 from firesteel.train.rl.reward import overlong_penalty, reward
 from firesteel.train.rl.sampled import Question, Sampled, Verdict
 
@@ -70,7 +70,7 @@ STEPS = [
 
 
 def test_credit_by_step_blames_the_first_wrong_step_and_nothing_else():
-    advantages = by_step(STEPS, [1.0, 0.0, 0.0], above_mean)
+    advantages = by_step(STEPS, [0.0] * 3, above_mean)
     third = pytest.approx(1 / 3)
     assert advantages[0] == [third] * 2 + [0.0] * 2 + [0.5] * 2  # all who came to step 1 got it right
     assert advantages[1] == [third] * 2 + [0.0] * 2 + [-0.5] * 3
@@ -78,11 +78,41 @@ def test_credit_by_step_blames_the_first_wrong_step_and_nothing_else():
 
 
 def test_credit_by_step_in_deviations_compares_each_step_by_itself():
-    advantages = by_step(STEPS, [1.0, 0.0, 0.0], in_deviations)
+    advantages = by_step(STEPS, [0.0] * 3, in_deviations)
     assert advantages[0] == pytest.approx([0.5**0.5] * 2 + [0.0] * 2 + [1.0] * 2)
     assert advantages[2] == pytest.approx([-(2**0.5)] * 3)
 
 
-def test_credit_by_step_without_steps_is_credit_by_answer():
-    group = [Verdict(2, True, True), Verdict(3, False, True)]
-    assert by_step(group, [1.0, 0.0], above_mean) == by_answer(group, [1.0, 0.0], above_mean)
+def judged(*verdicts: Verdict) -> list[Sampled]:
+    return [Sampled(QUESTION, [5] * v.length, [0.0] * v.length, True, v) for v in verdicts]
+
+
+@pytest.mark.parametrize("earned", [[], [1.0, 0.5, 0.0]], ids=["no steps", "a part earned"])
+def test_where_steps_tell_less_than_the_answer_credit_is_by_answer(earned: list[float]):
+    """Steps are right or wrong: of half a reward they know nothing."""
+    group = [
+        Verdict(v.length, v.correct, True, v.steps if earned else (), e) for v, e in zip(STEPS, earned or [1, 0, 0])
+    ]
+    found = credit(judged(*group), GrpoSettings(credit="step"))
+    rewards = [1.1, (earned or [1, 0, 0])[1] + 0.1, 0.1]
+    assert found == by_answer(group, rewards, above_mean) and any(map(any, found))
+    assert found == credit(judged(*group), GrpoSettings(credit="answer"))
+
+
+def test_language_and_length_count_beside_steps():
+    """Three answers alike in their steps: what differs is the language of one and the length of another."""
+    steps = ((2, True), (4, False))
+    group = [Verdict(4, False, True, steps, 0.0, language=x) for x in (1.0, 0.4, 1.0)]
+    plain = GrpoSettings(credit="step")
+    assert not any(map(any, credit(judged(*group), plain)))
+    found = credit(judged(*group), plain.model_copy(update={"language_reward": 0.5}))
+    assert [own[0] for own in found] == pytest.approx([0.1, -0.2, 0.1]) and [len(set(own)) for own in found] == [
+        1,
+        1,
+        1,
+    ]
+    soft = GrpoSettings(credit="step", overlong="soft", overlong_buffer=4, max_new_tokens=8)
+    group = [Verdict(n, False, True, steps, 0.0) for n in (4, 4, 7)]
+    found = credit(judged(*group), soft)
+    assert [len(own) for own in found] == [4, 4, 7]  # the rest of a long answer pays, too
+    assert [own[0] for own in found] == pytest.approx([0.25, 0.25, -0.5])
