@@ -14,6 +14,7 @@ from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import stored_config
 from firesteel.serve.engine import Engine
+from firesteel.stages.checks import check_turns
 from firesteel.stages.learning import Start, learn
 from firesteel.stages.stage import PROMPT, Job
 from firesteel.tasks.curriculum import Curriculum
@@ -22,7 +23,7 @@ from firesteel.tasks.rendering import asked as prompt_of
 from firesteel.tasks.score import Score, score
 from firesteel.tasks.steps import judged_steps, worked_steps
 from firesteel.tasks.table import get_task
-from firesteel.tasks.task import Problem, Task
+from firesteel.tasks.task import Problem
 from firesteel.tasks.tools import TOOLS, schemas
 from firesteel.train.learner import Learner
 from firesteel.train.rl.calling import Caller
@@ -79,17 +80,6 @@ def reinforce(job: Job, settings: GrpoSettings) -> None:
         )  # fmt: skip
 
 
-def check_turns(table: str, tasks: Mapping[str, Task], seed: int) -> tuple[str, ...]:
-    """Those of the tasks that offer tools, for a stage of one turn. Raises RecipeError where tools are needed."""
-    firsts = {name: task.problem("train", seed, 0) for name, task in tasks.items()}
-    for name, first in firsts.items():
-        if first.calls:
-            why = "its worked solutions call tools, and an answer of one turn never hears what they say"
-            hint = f"set {table}.max_turns = 3, or leave the task out"
-            raise RecipeError("a task that needs tools", value=f"{name} with {table}.max_turns = 1", why=why, hint=hint)
-    return tuple(name for name, first in firsts.items() if first.tools)
-
-
 def engine_of(model: Transformer, tokenizer: Tokenizer, settings: GrpoSettings) -> Engine:
     """The engine that samples: its cache holds the answers of a piece, or one that is very long."""
     rows, each = piece_of(model, settings), settings.max_new_tokens + PROMPT + (TOLD if settings.max_turns > 1 else 0)
@@ -110,7 +100,8 @@ class Asked:
         levels = {name: task.usual for name, task in self.tasks.items()}
         self.curriculum = Curriculum(levels, seed) if settings.curriculum else None
         self._callers: dict[tuple[str, ...], Caller] = {}
-        self.unheard = check_turns("grpo", self.tasks, seed) if settings.max_turns == 1 else ()
+        firsts = {name: task.problem("train", seed, 0) for name, task in self.tasks.items()}
+        self.unheard = check_turns("grpo", settings.max_turns, firsts)
 
     def __call__(self, start: int, count: int) -> list[Question]:
         """Questions number `start` and on."""

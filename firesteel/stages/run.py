@@ -22,16 +22,15 @@ from firesteel.compute.mesh import joined
 from firesteel.compute.meter import Meter, append_ledger, ledger_record
 from firesteel.compute.plan import plan, rates_of
 from firesteel.core import artefact
-from firesteel.core.config import TASK_LISTS, Recipe, load_recipe
+from firesteel.core.config import Recipe, load_recipe
 from firesteel.core.errors import ArtefactError, GateError, RecipeError, UserError, nearest
 from firesteel.core.log import RunLog
-from firesteel.stages.reinforcement import check_turns
+from firesteel.stages.checks import check_tasks
 from firesteel.stages.stage import Job, Run, Stage
 from firesteel.stages.summary import print_summary
 from firesteel.stages.table import STAGES
 from firesteel.stages.team import Team, own_device, started_together
 from firesteel.stages.together import make_together
-from firesteel.tasks.table import get_task
 
 
 def run_recipe(
@@ -82,16 +81,6 @@ def _run(run: Run, chosen: list[Stage], team: Team | None = None) -> None:
         raise
     _close(run)
     print_summary(run)
-
-
-def check_tasks(recipe: Recipe) -> None:
-    """Raise RecipeError for a task that does not exist or cannot be learnt so: before the hours that come before it."""
-    tables = [name for name in (*recipe.model_stages, "eval") if name in STAGES]
-    for table in tables:
-        settings = getattr(recipe, table)
-        tasks = {name: get_task(name) for key in TASK_LISTS for name in getattr(settings, key, ())}
-        if getattr(settings, "max_turns", 2) == 1 and table != "eval":
-            check_turns(table, tasks, recipe.seed)
 
 
 def choose(recipe: Recipe, only: str | None, from_stage: str | None, to_stage: str | None) -> list[Stage]:

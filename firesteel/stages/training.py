@@ -12,6 +12,7 @@ from firesteel.core.thoughts import spoken
 from firesteel.core.tokenizer import Message, Rendered, Tokenizer
 from firesteel.model.config import ModelConfig, RopeScaling
 from firesteel.model.weights import stored_config
+from firesteel.stages.checks import check_worked
 from firesteel.stages.conversations import PackedConversations, PackedStream, check_conversations, pack_conversations
 from firesteel.stages.learning import Start, learn
 from firesteel.stages.pairs import check_pairs
@@ -111,10 +112,7 @@ def _task_stream(name: str, seed: int, tokenizer: Tokenizer) -> Conversations:
     """The task's worked problems. Raises RecipeError if it has none, UserError if the model cannot call its tools."""
     task = get_task(name)
     first = task.problem("train", seed, 0)
-    if not first.reply:
-        why = "its problems come with answers to check, and with no solution to learn"
-        hint = "take it into grpo.tasks alone, or let the task give Problem(reasoning=..., reply=...)"
-        raise RecipeError("a task cannot be taught", value=name, why=why, hint=hint)
+    check_worked({name: first})
     check_tools(tokenizer, first, name)
     return lambda i: taught(tokenizer, task.problem("train", seed, i))
 

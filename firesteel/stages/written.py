@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from firesteel.core.errors import RecipeError, SourceError
+from firesteel.core.errors import SourceError
 from firesteel.core.tokenizer import Message, Tokenizer
 from firesteel.model.weights import load_model
 from firesteel.serve.engine import Engine
+from firesteel.stages.checks import check_one_turn
 from firesteel.stages.stage import PROMPT, Job
 from firesteel.tasks.judging.evaluate import judge
 from firesteel.tasks.languages import share_of
@@ -34,9 +35,11 @@ def answers_of(job: Job, writer: Path, tasks: Sequence[str], sampling: Sampling,
         cache_tokens=TOGETHER * (sampling.max_new_tokens + PROMPT),
     )  # fmt: skip
 
+    asked = {name: get_task(name) for name in tasks}
+
     def exercises(start: int, count: int) -> list[Exercise]:
         each = ((i, tasks[i % len(tasks)]) for i in range(start, start + count))
-        return [_exercise(tokenizer, name, get_task(name).problem("train", seed, i)) for i, name in each]
+        return [_exercise(tokenizer, name, asked[name].problem("train", seed, i)) for i, name in each]
 
     return write_answers(
         engine, exercises, job.work / "answers", sampling, stop_ids=tokenizer.stop_ids, seed=job.recipe.seed,
@@ -45,10 +48,7 @@ def answers_of(job: Job, writer: Path, tasks: Sequence[str], sampling: Sampling,
 
 
 def _exercise(tokenizer: Tokenizer, task: str, problem: Problem) -> Exercise:
-    if problem.calls:
-        hint = "leave it out here: its worked solutions are learnt by [sft], its answers are rewarded by [grpo]"
-        why = "answers that are written to be learnt from are of one turn"
-        raise RecipeError("a task that needs tools cannot be answered here", value=task, why=why, hint=hint)
+    check_one_turn({task: problem})
 
     def read(ids: list[int]) -> tuple[list[Message], str]:
         reasoning, reply = tokenizer.parse(ids)

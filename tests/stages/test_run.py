@@ -133,12 +133,35 @@ def recipe(tmp_path: Path, text: str) -> Path:
         ('name = "x"\n[eval]\ntasks = ["algebra"]\n[data]\nsources = ["full"]', None, RecipeError, "unknown task"),
         ('name = "x"\n[grpo]\ntasks = ["algebra"]\n[data]\nsources = ["full"]', None, RecipeError, "unknown task"),
         ('name = "x"\n[grpo]\ntasks = ["calculator"]\n[data]\nsources = ["full"]', None, RecipeError, "needs tools"),
+        ('name = "x"\n[eval]\ntasks = []\n[data]\nsources = ["full"]', None, RecipeError, r"eval\.tasks = \[\]"),
+        ('name = "x"\n[sft]\ntasks = []\n[data]\nsources = ["full"]', None, RecipeError, r"sft\.tasks = \[\]"),
+        ('name = "x"\n[grpo]\ntasks = []\n[data]\nsources = ["full"]', None, RecipeError, r"grpo\.tasks = \[\]"),
+        (
+            'name = "x"\n[sft]\ntasks = ["own.py:ask"]\n[data]\nsources = ["full"]',
+            None,
+            RecipeError,
+            "cannot be taught",
+        ),
+        (
+            'name = "x"\n[rejection]\nsteps = 1\ntasks = ["calculator"]\n[data]\nsources = ["full"]',
+            None,
+            RecipeError,
+            "cannot be answered here",
+        ),
+        (
+            'name = "x"\n[sft]\nsteps = 0\ntasks = []\n[distil]\nteacher = "t"\nkind = "sequences"\n[data]\nsources = ["full"]',
+            None,
+            RecipeError,
+            r"sft\.tasks = \[\]",
+        ),
     ],
 )
 def test_what_cannot_run_says_why_and_leaves_no_artefact(tmp_path, text, only, error, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("Some text that is long enough to be kept as a document.")
+    unworked = "def ask(draw):\n    return Problem(f'{draw.rng.randint(1, 999)} + 1 = ?', 1)\n"
+    (tmp_path / "own.py").write_text(f"from firesteel.tasks import Problem\n{unworked}")
     with pytest.raises(error, match=message) as e:
         run_recipe(recipe(tmp_path, text), out=tmp_path / "out", only=only, console=Console(quiet=True))
     assert e.value.exit_code == 2
