@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from firesteel.tasks.score import Score
 
 
 def task(
@@ -40,7 +43,7 @@ def listed() -> list[dict[str, Any]]:
 
 
 def shown(name: str, count: int, answer: str | None = None, seed: int = 0) -> dict[str, Any]:
-    """The task's description, `count` training problems, and what `answer` (a reply; no thought is asked for) earns."""
+    """The task, `count` training problems what their solutions earn, and what `answer` (a reply without a thought) would."""
     from dataclasses import asdict
 
     from firesteel.tasks.score import score
@@ -55,17 +58,18 @@ def shown(name: str, count: int, answer: str | None = None, seed: int = 0) -> di
         }  # fmt: skip
         if problem.tools:
             facts |= {"tools": problem.tools, "calls": [asdict(call) for call in problem.calls]}
+        if problem.reply:
+            thoughts = "\n".join([*(call.reasoning for call in problem.calls), problem.reasoning]).strip()
+            facts["earns"] = _judged(score(problem, thoughts, problem.reply, stopped=True))
         if answer is not None:
-            found = score(problem, None, answer, stopped=True, think=False)
-            facts["judged"] = {
-                "reward": found.reward,
-                "reason": found.reason,
-                "parsed": found.parsed,
-                "trick": found.trick,
-            }
+            facts["judged"] = _judged(score(problem, None, answer, stopped=True, think=False))
         problems.append(facts)
     about = {"name": one.name, "about": one.about, "ability": one.ability, "levels": one.levels, "usual": one.usual}
     return about | {"languages": one.languages, "source": one.source, "problems": problems}
+
+
+def _judged(found: Score) -> dict[str, Any]:
+    return {"reward": found.reward, "reason": found.reason, "parsed": found.parsed, "trick": found.trick}
 
 
 def _at(name: str, level: int) -> str:
@@ -101,7 +105,9 @@ def _page(facts: dict[str, Any]) -> str:
             out += [f"worked: {call['reasoning']}"] if call["reasoning"] else []
             out.append(f"call: {call['name']}({arguments}) -> {call['result']}")
         if one["reply"]:
+            earns = one["earns"]
             out += [f"worked: {one['reasoning']}", f"reply: {one['reply']}"]
+            out.append(f"it earns {earns['reward']:g}: {earns['reason']}")
         if "judged" in one:
             found = one["judged"]
             out.append(f"your answer earns {found['reward']:g}: {found['reason']} (read: {found['parsed']})")

@@ -13,6 +13,8 @@ BOXES = HEAD + (
     "def boxes(draw):\n    '''Pens in boxes.'''\n    n, each = draw.rng.randint(2, 9 * draw.level), draw.rng.randint(2, 9)\n"
     "    return Problem(f'There are {n} boxes with {each} pens each. How many pens?', answer=n * each)\n"
 )
+NEW = "{draw.rng.randint(1, 999)}?"
+PLAIN = f"def boxes(draw):\n    return Problem(f'{NEW}', 1)\n"
 
 
 @pytest.fixture
@@ -82,6 +84,34 @@ def test_a_verifier_of_ones_own_may_say_true_or_false(write):
             "def boxes(draw):\n    return Problem(f'{draw.rng.random()}?', 1, verify=lambda p, r: 'yes')",
             "does not return a Found",
         ),
+        ("import sys\ndef boxes(draw):\n    sys.exit(0)", "the task fails.*SystemExit"),
+        ("raise SystemExit(0)", "cannot be run.*SystemExit"),
+        (
+            f"def boxes(draw):\n    return Problem(f'{NEW}', 1, verify=quit)\ndef quit(p, r):\n    exit()",
+            "verifier fails",
+        ),
+        (f"def boxes(draw):\n    return Problem(f'\\ud800 {NEW}', 1)", "cannot be written as UTF-8"),
+        (
+            f"def boxes(draw):\n    return Problem(f'{NEW}', 1, reply='It is 2.')",
+            "worked solution is not right.*'It is 2.'",
+        ),
+        (f"def boxes(draw):\n    return Problem(f'{NEW}', 1, tools='calculator')", "tools are a tuple of names"),
+        (
+            f"def boxes(draw):\n    return Problem(f'{NEW}', 1, tools=('calculator',), calls=('2*3',))",
+            "not made of texts",
+        ),
+        (
+            "from firesteel.tasks import Called\ndef boxes(draw):\n"
+            f"    call = Called('calculator', {{'expression': '2*3'}}, '5')\n"
+            f"    return Problem(f'{NEW}', 6, 'x', '6', tools=('calculator',), calls=(call,))",
+            "another result.*says '6', not '5'",
+        ),
+        (f"{PLAIN}boxes.levels = 0", "levels are a number from 1 on"),
+        (f"{PLAIN}boxes.levels = '3'", "levels are a number from 1 on"),
+        (f"{PLAIN}boxes.usual = 2", r"usual levels are two.*usual = \(1, 99\)"),
+        (f"{PLAIN}boxes.levels, boxes.usual = 3, (3, 1)", "usual levels are two"),
+        (f"{PLAIN}boxes.languages = 'zh'", "languages are a tuple of names"),
+        (f"{PLAIN}boxes.level = 3", "no such thing.*did you mean 'levels'"),
         ("boxes = 5", "defines no function"),
         ("def boxs(draw):\n    return 1", "did you mean 'boxs'"),
         ("def def", "cannot be run: .*my_tasks.py\nwhy: SyntaxError"),
@@ -124,5 +154,5 @@ def test_the_command_shows_a_task_and_judges_an_answer(write):
         "trick": False,
     }
     page = shown("knights/en", "--level", "2", "--count", "2").stdout
-    assert page.count("worked: ") == 2 and "level 2" in page
+    assert page.count("worked: ") == 2 and "level 2" in page and page.count("it earns 1: right") == 2
     assert "logic-grid" in shown().stdout

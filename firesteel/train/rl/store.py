@@ -43,23 +43,24 @@ class Store:
     def begin(self, step: int, policy: str) -> None:
         """Forget what another policy has said at this step: it was sampled on a way that is not gone again."""
         for file in self._step(step).glob("*.jsonl"):
-            if not file.name.endswith(".routing.jsonl") and _head(file).get("policy") != policy:
+            if not file.name.endswith(".routing.jsonl") and _head(file).get("policy", policy) != policy:
                 shutil.rmtree(self._step(step))
                 break
         self._step(step).mkdir(parents=True, exist_ok=True)
 
     def load(self, step: int, name: str, key: str, questions: Sequence[Question]) -> list[Sampled] | None:
-        """The answers to these questions, one each, if they are there."""
+        """The answers to these questions, one each, if they are there; a damaged file counts for none, and is written anew."""
         file = self._file(step, name)
         if not file.is_file() or _head(file).get("key") != key:
             return None
-        head, *lines = _lines(file)
-        routing: list[Tensor | None] = [None] * len(lines)
-        if head["routing"]:
-            if not (beside := _routing_file(file)).is_file():
-                return None
-            routing = [_experts(line) for line in _lines(beside)]
-        return [_answer(*each) for each in zip(questions, lines, routing, strict=True)]
+        try:
+            head, *lines = _lines(file)
+            routing: list[Tensor | None] = [None] * len(lines)
+            if head["routing"]:
+                routing = [_experts(line) for line in _lines(_routing_file(file))]
+            return [_answer(*each) for each in zip(questions, lines, routing, strict=True)]
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
 
     def save(self, step: int, name: str, head: Line, answers: Sequence[Sampled], rewards: Sequence[float]) -> None:
         """Write a piece; it is there whole or not at all. `head` tells its `key` and its `policy`. Raises MachineError."""
@@ -83,13 +84,16 @@ class Store:
                 file.unlink()
 
     def records(self) -> Iterator[Line]:
-        """Every answer that is there, in order, with its step, its policy and its place in its group."""
+        """Every answer that is there, in order, with its step, its policy and its place in its group; no damaged file's."""
         for folder in sorted(self.folder.glob("step-*")):
             for file in sorted(folder.glob("*.jsonl")):
                 if file.name.endswith(".routing.jsonl"):
                     continue
-                head, *lines = _lines(file)
-                told = {name: head[name] for name in ("step", "round", "policy")}
+                try:
+                    head, *lines = _lines(file)
+                    told = {name: head[name] for name in ("step", "round", "policy")}
+                except (ValueError, LookupError, TypeError):
+                    continue
                 for number, line in enumerate(lines):
                     yield told | {"group": head["first"] + number // head["group_size"]} | line
 
@@ -152,9 +156,13 @@ def _routing_file(file: Path) -> Path:
 
 
 def _head(file: Path) -> Line:
-    with file.open(encoding="utf-8") as f:
-        head: Line = json.loads(f.readline())
-    return head
+    """The first line; nothing of a file that is damaged there."""
+    try:
+        with file.open(encoding="utf-8") as f:
+            head = json.loads(f.readline())
+    except ValueError:
+        return {}
+    return head if isinstance(head, dict) else {}
 
 
 def _lines(file: Path) -> list[Line]:

@@ -95,6 +95,25 @@ def test_a_piece_that_is_missing_is_the_only_one_that_is_sampled(model, tmp_path
     assert plain(second(3)[0]) == plain(groups) and rest.calls == bill.calls[1:2]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"\x80\xff\n", b"[1]\n", "half", "no answer"],
+    ids=["empty", "cut", "bytes", "list", "half", "gap"],
+)
+@pytest.mark.parametrize("kind", ["", ".routing"])
+def test_a_damaged_piece_is_sampled_again_and_nothing_else(model, tmp_path, damage, kind):
+    first, bill = rollouts(model, tmp_path, routing_replay=True)
+    groups, _ = first(3)
+    file = tmp_path / f"rollouts/step-000004/0-00002{kind}.jsonl"
+    whole = file.read_bytes()
+    spoilt = {"half": whole[: len(whole) // 2], "no answer": whole[: whole.rstrip().rindex(b"\n") + 1]}
+    file.write_bytes(spoilt.get(damage, damage))
+    assert len(list(first.store.records())) >= 16
+    second, rest = rollouts(model, tmp_path, routing_replay=True)
+    assert plain(second(3)[0]) == plain(groups) and rest.calls == bill.calls[1:2]
+    assert file.read_bytes() == whole
+
+
 @pytest.mark.parametrize("other", [{"temperature": 0.5}, {"max_new_tokens": 9}, {"group_size": 2, "prompts": 12}])
 def test_answers_to_other_questions_or_other_settings_do_not_count(model, tmp_path, other):
     rollouts(model, tmp_path)[0](0)
