@@ -87,10 +87,10 @@ Concurrency = Annotated[
     int, typer.Option("--concurrency", metavar="N", min=1, max=256, help="Questions under way at once, at a URL.")
 ]
 Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds for one answer, at a URL.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Chooses the questions.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Chooses the questions.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Keep a report with every case here; a stopped one at a URL goes on."),
+    typer.Option("--out", metavar="DIR", help="Keep a report with every case in this new folder; a stopped one at a URL goes on."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON on stdout.")]
 

@@ -135,10 +135,11 @@ def writing(
 ) -> Iterator[Draft]:  # fmt: skip
     """Build an artefact of `kind` at `path`; nothing appears there until the block ends without an exception.
 
-    An artefact already at `path` stays until the new one is complete.
+    An artefact already at `path` stays until the new one is complete. Raises ArtefactError where something else lies there.
     """
     path = Path(path)
     assert kind in FORMATS, kind
+    _check_replaceable(path)
     draft = Draft(temporary_name(path), {})
     try:
         shutil.rmtree(draft.path, ignore_errors=True)
@@ -217,7 +218,17 @@ def sweep(folder: Path) -> None:
             os.rename(old, path)
 
 
+def _check_replaceable(path: Path) -> None:
+    """Only an artefact gives way to another: somebody's own files are not ours to remove."""
+    if path.is_file() or (path.is_dir() and not (path / MANIFEST).is_file() and any(path.iterdir())):
+        raise ArtefactError(
+            "the place is taken", value=path, why="what lies there is no artefact, and is not replaced",
+            hint="move it away, or choose another place with --out",
+        )  # fmt: skip
+
+
 def _move_into_place(built: Path, path: Path) -> None:
+    _check_replaceable(path)
     _fsync(built)
     if path.exists():  # a folder cannot replace a full one in one call: the old one steps aside first
         old = path.with_name(f".{path.name}.old")

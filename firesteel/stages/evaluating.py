@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 from firesteel.compute.device import set_up
 from firesteel.core import artefact
 from firesteel.core.config import MachineSettings
-from firesteel.core.errors import ArtefactError, UserError
+from firesteel.core.errors import ArtefactError, SourceError, UserError
 from firesteel.core.tokenizer import Tokenizer
 from firesteel.model.weights import load_model
-from firesteel.stages.contamination import contamination
+from firesteel.stages.contamination import contamination, texts_of
 from firesteel.stages.judging import engine_for, write_cases, write_json
 from firesteel.stages.models import identity_of
 from firesteel.tasks.judging.abilities import all_tasks, by_ability
@@ -83,6 +83,7 @@ def evaluate_model(
     if exam.abilities:
         exam = replace(exam, tasks=tuple(dict.fromkeys((*exam.tasks, *all_tasks()))))
     _check(exam, [c for c in (model, against) if c is not None])
+    _check_places(data, out)
     journals = [_journal(out, which) for which in ("", "-against")]
     after = _judge(model, exam, journals[0], say)
     before = None if against is None else _judge(against, exam, journals[1], say)
@@ -109,6 +110,14 @@ def _check(exam: Exam, candidates: list[Candidate]) -> None:
     for c in candidates:
         if c.name and c not in remote:
             raise UserError("a model's name is for a URL", value=c.name, why=f"{c.where} is none")
+
+
+def _check_places(data: Sequence[Path], out: Path | None) -> None:
+    """Documents are there, and the report's place is free: nothing that lies there is ever replaced."""
+    if out is not None and out.exists():
+        raise ArtefactError("the place is taken", value=out, hint="choose a folder for --out that does not exist yet")
+    if data and not any(next(texts_of(source), None) for source in data):
+        raise SourceError("no documents to look into", value=", ".join(map(str, data)))
 
 
 def _journal(out: Path | None, which: str) -> Journal:

@@ -55,6 +55,21 @@ def test_replacing_leaves_only_the_new_one(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r"]
 
 
+def test_what_is_no_artefact_is_never_replaced(tmp_path):
+    """A folder `data` of the user's own, where a run would put its documents; an empty folder is nobody's."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.txt").write_text("x")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for name in ("own", "file"):
+        with pytest.raises(ArtefactError, match="the place is taken"), artefact.writing(tmp_path / name, "report"):
+            pass
+    assert (tmp_path / "own" / "mine.txt").read_text() == (tmp_path / "file").read_text() == "x"
+    with artefact.writing(tmp_path / "empty", "report") as draft:
+        (draft.path / "report.json").write_text("{}")
+    assert artefact.read(tmp_path / "empty", "report")
+
+
 def test_killing_the_writer_leaves_no_artefact_and_the_next_one_succeeds(tmp_path):
     code = (
         "import sys, time; from firesteel.core import artefact\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from firesteel.commands.eval import _candidates, lines
 from firesteel.core import artefact
-from firesteel.core.errors import UserError
+from firesteel.core.errors import ArtefactError, SourceError, UserError
 from firesteel.ops.show import show
 from firesteel.stages.evaluating import Candidate, Exam, evaluate_model
 from firesteel.stages.models import identity_of
@@ -51,6 +52,20 @@ def test_here_and_behind_a_url_are_the_same_model(folder: Path, url: str, exam: 
     }
     assert (there["url"], there["model_id"]) == (url, NAME) and not list(tmp_path.glob(".*"))
     assert "100.0 %" not in " ".join(show(tmp_path / "here")["report"].values()) and show(tmp_path / "there")["report"]
+
+
+def test_nothing_that_lies_at_the_reports_place_is_replaced(folder: Path, exam: Exam, tmp_path: Path) -> None:
+    """Neither the user's own files nor a model, not even an earlier report; said before a question is asked."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "a.txt").write_text("mine")
+    shutil.copytree(folder, tmp_path / "model")
+    for taken in ("own", "model"):
+        kept = sorted(p.name for p in (tmp_path / taken).iterdir())
+        with pytest.raises(ArtefactError, match="the place is taken"):
+            evaluate_model(Candidate("not there"), exam, out=tmp_path / taken)
+        assert sorted(p.name for p in (tmp_path / taken).iterdir()) == kept
+    with pytest.raises(SourceError, match="none"):
+        evaluate_model(Candidate("not there"), exam, data=(tmp_path / "none",))
 
 
 def test_two_are_compared_from_their_reports_as_when_they_were_asked(
