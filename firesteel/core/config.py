@@ -36,8 +36,14 @@ from firesteel.core.train_settings import WatchSettings as WatchSettings
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\sA-Z?#@]+")
 _OWN_TASK = re.compile(r"(?P<file>.+\.(?:py|jsonl))(?P<rest>(?:[:@/+].*)?)")  # my_tasks.py:boxes@2, exam.jsonl
+_FOLDER = re.compile(r".*/(?=[^/]*\.(?:py:|jsonl))")  # of the user's own tasks
 TASK_LISTS = ("tasks", "other")  # keys of tables that hold names of tasks
 DATA_PATHS = ("sources", "rules_file", "quality_good", "quality_bad", "against", "privacy_key")
+
+
+def placeless(task: str) -> str:
+    """A task's name without the folder of a file of the user's own: my_tasks.py:boxes@2, exam.jsonl."""
+    return _FOLDER.sub("", task)
 
 
 class MachineSettings(Table):

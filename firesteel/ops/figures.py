@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from firesteel.core.config import placeless
 from firesteel.core.stats import wilson
 from firesteel.ops import units
 from firesteel.ops.curve_figure import plot, step_axis
@@ -32,6 +33,7 @@ def accuracy(report: Record) -> str:
     tasks = list(dict.fromkeys(task for m in models.values() for task in m["tasks"]))
     languages = sorted({lang for m in models.values() for t in m["tasks"].values() for lang in t.get("by", {})})
     rows = [*tasks, *(["all"] if len(tasks) > 1 else [])]
+    named = [placeless(row) for row in rows]
 
     def paint(figure: Figure) -> None:
         panels = figure.subplots(1, 1 + len(languages), sharey=True, squeeze=False)[0]
@@ -40,7 +42,12 @@ def accuracy(report: Record) -> str:
                 estimates = [_estimate(models[name], row, language) for row in rows]
                 _whiskers(panel, estimates, (i - (len(models) - 1) / 2) * min(0.22, 0.8 / len(models)), *MODELS[name])
             panel.set_title({"": "all questions", "zh": "Chinese", "en": "English"}.get(language, language))
-            panel.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)), yticklabels=rows)
+            panel.set(
+                xlim=(-0.02, 1.02),
+                ylim=(len(rows) - 0.5, -0.5),
+                yticks=range(len(rows)),
+                yticklabels=named,
+            )
             panel.set_xticks([0, 0.25, 0.5, 0.75, 1])
             panel.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
             panel.grid(visible=False, axis="y")

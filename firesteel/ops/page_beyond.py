@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from firesteel.core.config import placeless
 from firesteel.ops import units
 from firesteel.ops.blocks import STAGE_NAMES, Block, Cell, Note, Row, Table, Words, stage_cell
 
@@ -36,7 +37,7 @@ def carried(report: Mapping[str, Any]) -> list[Block]:
     heads += [Words(last.replace("-", " "), ""), Words("beyond chance", "超出偶然")] if last else []
     rows: list[Row] = []
     for task in next(iter(models.values())):
-        row: Row = [Cell(task, "code"), *(units.interval(own.get(task)) for own in models.values())]
+        row: Row = [Cell(placeless(task), "code"), *(units.interval(own.get(task)) for own in models.values())]
         if last:
             gain = gains[last][task]["difference"]
             row += [Cell(units.interval(gain, signed=True), "strong"), beyond_chance(gain)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from firesteel.core.config import placeless
 from firesteel.ops import figures, units
 from firesteel.ops.blocks import NOT_RUN, STAGE_NAMES, Block, Cell, Figure, Note, Row, Section, Table, Words, stage_cell
 from firesteel.ops.gate import judged
@@ -41,7 +42,9 @@ def accuracy(run: RunFolder) -> Section:
         return Section("accuracy", title, [NOT_RUN])
     tasks = dict.fromkeys(task for m in models.values() for task in m["tasks"])
     heads = (Words("", ""), *(Words(name, STAGE_NAMES.get(name, "")) for name in models))
-    rows: list[Row] = [[Cell(task, "code"), *_shares(m["tasks"].get(task) for m in models.values())] for task in tasks]
+    rows: list[Row] = [
+        [Cell(placeless(task), "code"), *_shares(m["tasks"].get(task) for m in models.values())] for task in tasks
+    ]
     greedy = [(m.get("greedy") or {}).get("all") for m in models.values()]
     perplexities = [(m.get("perplexity") or {}).get("value") for m in models.values()]
     rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -82,8 +83,8 @@ def evaluate_model(
     """
     if exam.abilities:
         exam = replace(exam, tasks=tuple(dict.fromkeys((*exam.tasks, *all_tasks()))))
-    _check(exam, [c for c in (model, against) if c is not None])
     _check_places(data, out)
+    _check(exam, [c for c in (model, against) if c is not None])
     journals = [_journal(out, which) for which in ("", "-against")]
     after = _judge(model, exam, journals[0], say)
     before = None if against is None else _judge(against, exam, journals[1], say)
@@ -110,6 +111,9 @@ def _check(exam: Exam, candidates: list[Candidate]) -> None:
     for c in candidates:
         if c.name and c not in remote:
             raise UserError("a model's name is for a URL", value=c.name, why=f"{c.where} is none")
+        if c not in remote and not Path(c.where).exists():
+            hint = "a model's folder, the report of an earlier evaluation, or a URL"
+            raise SourceError("there is no such model", value=c.where, hint=hint)
 
 
 def _check_places(data: Sequence[Path], out: Path | None) -> None:
@@ -188,12 +192,15 @@ def _read(candidate: Candidate) -> Judged:
     path = Path(candidate.where)
     cases = read_cases(candidate.where)
     folder = path if path.is_dir() else path.parent
+    facts: dict[str, Any] = {"report": str(path)}
     try:
         inputs = {"report": artefact.read(folder).id}
-    except ArtefactError:
+        said = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        facts |= {key: said[key] for key in ("think", "decoding") if path.is_dir() and key in said}
+    except (ArtefactError, OSError, ValueError):
         inputs = {}  # a file of cases alone
     label = path.name if path.is_dir() else path.stem.removeprefix("cases-")
-    return Judged(label, cases, {"report": str(path)}, None, inputs)
+    return Judged(label, cases, facts, None, inputs)
 
 
 def _report(own: Judged, exam: Exam) -> dict[str, Any]:
@@ -228,9 +235,10 @@ def _comparison(before: Judged, after: Judged) -> dict[str, Any]:
 def _unlike(before: Judged, after: Judged) -> list[str]:
     """In what the two were asked differently; such a comparison is of more than the models."""
     found = []
-    if before.result is not None and after.result is not None:
+    if all("think" in side.facts and "decoding" in side.facts for side in (before, after)):
         ways = [{"think": side.facts["think"], **side.facts["decoding"]} for side in (before, after)]
-        found = [f"{key}: {ways[1][key]} against {ways[0][key]}" for key in ways[0] if ways[0][key] != ways[1][key]]
+        both = [key for key in ways[0] if key in ways[1]]
+        found = [f"{key}: {ways[1][key]} against {ways[0][key]}" for key in both if ways[0][key] != ways[1][key]]
     repeats = [max(len(own) for own in by_question(side.cases).values()) for side in (before, after)]
     return found + ([f"answers a question: {repeats[1]} against {repeats[0]}"] if repeats[0] != repeats[1] else [])
 

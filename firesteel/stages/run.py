@@ -80,7 +80,7 @@ def _run(run: Run, chosen: list[Stage], team: Team | None = None) -> None:
         run.log.say(f"report: {folder / 'report.html'}")
         raise
     _close(run)
-    print_summary(run)
+    print_summary(run, [stage.name for stage in chosen])
 
 
 def choose(recipe: Recipe, only: str | None, from_stage: str | None, to_stage: str | None) -> list[Stage]:

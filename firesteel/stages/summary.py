@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
+from firesteel.core.config import placeless
 from firesteel.core.log import read_lines
 from firesteel.stages.stage import Run
 
@@ -18,19 +20,22 @@ COSTS = {
 }
 
 
-def print_summary(run: Run) -> None:
-    """What each stage took against its estimate; how good the models are; where the report is."""
+def print_summary(run: Run, made: Sequence[str]) -> None:
+    """What each stage took against its estimate; how good the models are; where the report is.
+
+    Of a stage that is not among those `made` now nothing is said: what lies in its place may be of another recipe.
+    """
     latest = {r["stage"]: r for r in read_lines(run.folder / "ledger.jsonl")}
     if latest:
         run.log.console.print(_costs(list(latest.values()), run.recipe.machine.currency))
     report = run.folder / "eval" / "report.json"
-    if report.is_file():
+    if "eval" in made and report.is_file():
         read = json.loads(report.read_text(encoding="utf-8"))
         run.log.console.print(_quality(read))
         if others := {name: m["other"]["tasks"] for name, m in read["models"].items() if "other" in m}:
             run.log.console.print(_carried(others, read.get("other_gains", {})))
     run.log.say(f"report: {run.folder / 'report.html'}")
-    if (run.folder / "release" / "manifest.json").is_file():
+    if "release" in made and (run.folder / "release" / "manifest.json").is_file():
         run.log.say(f"model:  {run.folder / 'release'}")
 
 
@@ -68,7 +73,7 @@ def _quality(report: dict[str, Any]) -> Table:
     n = next(iter(models.values()))["all"]["n"]
     heat = report["decoding"]["temperature"]
     table = Table(title=f"\nheld-out accuracy, %, sampled at temperature {heat:g}, n={n}", title_justify="left")
-    for name in ("model", *tasks, "all [95 %]", "greedy", "ppl"):
+    for name in ("model", *map(placeless, tasks), "all [95 %]", "greedy", "ppl"):
         table.add_column(name.replace("[", "\\["), justify="left" if name == "model" else "right", no_wrap=True)
     for name, m in models.items():
         by_task = [f"{100 * m['tasks'][t]['value']:.1f}" for t in tasks]
@@ -89,7 +94,7 @@ def _carried(models: dict[str, Any], gains: dict[str, Any]) -> Table:
         table.add_column(name, justify="left" if name == "task" else "right", no_wrap=True)
     for task in next(iter(models.values())):
         shares = [f"{100 * own[task]['value']:.1f}" for own in models.values()]
-        table.add_row(task, *shares, *([_interval(gains[last][task]["difference"])] if last else []))
+        table.add_row(placeless(task), *shares, *([_interval(gains[last][task]["difference"])] if last else []))
     return table
 
 

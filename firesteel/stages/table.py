@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from firesteel.core import artefact
 from firesteel.core.artefact import digest, file_hash
-from firesteel.core.config import DATA_PATHS, TASK_LISTS, Recipe
+from firesteel.core.config import DATA_PATHS, TASK_LISTS, Recipe, placeless
 from firesteel.core.errors import SourceError
 from firesteel.stages import judging, material, reinforcement, rejection, training, tuning
 from firesteel.stages.stage import BASE, MODEL, MODELS, Job, Stage
@@ -29,7 +28,7 @@ def _part(*tables: str) -> Any:
 
 
 def _placeless(tasks: Iterable[str]) -> list[str]:
-    return [re.sub(r".*/(?=[^/]*\.(?:py:|jsonl))", "", name) for name in tasks]
+    return [placeless(name) for name in tasks]
 
 
 def _data_settings(recipe: Recipe) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Checkpoints:
         if found:
             raise ArtefactError(
                 "every checkpoint of this stage is damaged", value=self.work, why="none passed its checksums",
-                hint=f"remove {self.work} to train the stage again from its start",
+                hint=f"remove {self.work}/step-* to train the stage again from its start; answers that were sampled stay",
             )  # fmt: skip
         return None
 

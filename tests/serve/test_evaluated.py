@@ -66,6 +66,8 @@ def test_nothing_that_lies_at_the_reports_place_is_replaced(folder: Path, exam: 
         assert sorted(p.name for p in (tmp_path / taken).iterdir()) == kept
     with pytest.raises(SourceError, match="none"):
         evaluate_model(Candidate("not there"), exam, data=(tmp_path / "none",))
+    with pytest.raises(SourceError, match="no such model"):
+        evaluate_model(Candidate(str(folder)), exam, against=Candidate("not there"))
 
 
 def test_two_are_compared_from_their_reports_as_when_they_were_asked(
@@ -75,6 +77,7 @@ def test_two_are_compared_from_their_reports_as_when_they_were_asked(
     evaluate_model(Candidate(url), replace(exam, max_new_tokens=5), out=tmp_path / "short")
     read = evaluate_model(Candidate(str(tmp_path / "both")), Exam(()), against=Candidate(str(tmp_path / "short")))
     assert asked["comparison"]["difference"]["value"] == 0 and asked["comparison"]["unlike"] == []
+    assert "max_new_tokens: 90 against 5" in read["comparison"]["unlike"]
     found = read["comparison"]
     assert (found["gained"], found["lost"], found["p"]) == (1, 0, 1.0)
     assert [row["question"] for row in found["flipped"]] == ["六乘七等于几"]

@@ -89,6 +89,17 @@ def test_a_file_is_a_task_for_judging_alone(tmp_path: Path) -> None:
             get_task(wrong)
 
 
+def test_one_question_has_one_answer(tmp_path: Path) -> None:
+    """The same line twice is one question; the same question with another answer is a slip of the pen."""
+    file = tmp_path / "exam.jsonl"
+    lines = [json.dumps({"question": "q?", "answer": answer}) for answer in (1, 1, 2)]
+    file.write_text("\n".join(lines[:2]))
+    assert len(get_task(str(file)).distinct("test", 0, 1)) == 1
+    file.write_text("\n".join(lines))
+    with pytest.raises(SourceError, match="line 3"):
+        get_task(str(file))
+
+
 def test_an_empty_file_is_no_task(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_text("\n")
     with pytest.raises(SourceError, match="no questions"):

@@ -67,11 +67,14 @@ def load(file: str) -> Task:
     except (OSError, UnicodeDecodeError) as e:
         hint = "one JSON object a line, in UTF-8"
         raise SourceError("no questions to read", value=path, why=str(e), hint=hint) from e
-    rows = {}
+    rows: dict[str, Problem] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             row = problem_of(line, f"{path}, line {number}")
-            rows[row.question] = row
+            if (same := rows.setdefault(row.question, row)).answer != row.answer:
+                hint = 'where several are right: {"question": ..., "answer": ["one", "other"]}'
+                why = f"{same.answer!r} above, {row.answer!r} here"
+                raise SourceError("one question, two answers", value=f"{path}, line {number}", why=why, hint=hint)
     if not rows:
         raise SourceError("no questions in the file", value=path, hint='{"question": ..., "answer": ...} a line')
     found = tuple(rows.values())
