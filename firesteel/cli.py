@@ -193,8 +193,10 @@ def plan(
     from firesteel.core.config import load_recipe
     from firesteel.data.read.files import find_files
     from firesteel.data.read.source import sources_of
+    from firesteel.stages.checks import check_tasks
 
     settings = load_recipe(recipe, tuple(overrides or ()))
+    check_tasks(settings)
     for source in sources_of(settings.data):
         if not source.address.startswith("package:") and "://" not in source.address:
             find_files(source.address)  # a folder that is not there has no size to plan with
