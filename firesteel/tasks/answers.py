@@ -221,7 +221,7 @@ def spoken(text: str) -> list[str]:
         return found
     if _has_number(plain(text)):
         return []
-    said = plain(text).strip(EDGES)
+    said = undenied(plain(text)).strip(EDGES)
     short = len(said) <= SPOKEN and not re.search(r"\bor\b", said, re.I)
     if (one := counted(said)) is not None or (short and (one := english(said)) is not None):
         return [str(one)]
@@ -235,27 +235,44 @@ def number(problem: Problem, reply: str) -> Found:
         found = _emphasised(reply) or found
     if len(found) != 1:
         return SEVERAL if found else NOTHING
-    if hedged(found[0], reply):
-        return NOTHING
-    return right(found[0]) if same(found[0], problem.answer, problem.question) else wrong(found[0])
+    if not same(found[0], problem.answer, problem.question):
+        return wrong(found[0])
+    return NOTHING if hedged(found[0], reply) else right(found[0])
 
 
 # Patterns about a claim are written once, for texts in which CLAIM stands for it. DIGIT: digits, the claim's own among them.
 CLAIM = "\ua66e"  # a letter that nobody writes
 DIGIT = rf"\d{CLAIM}"
-HEDGE = (
+HEDGE = (  # words before a number that make another of it, or none
     r"(?:\b(?:about|around|roughly|nearly|almost|approximately|maybe|perhaps|probably|possibly|near|close to|such as"
+    r"|half(?: of)?|twice|thrice|double|(?:third|quarter|fifth|tenth|part|multiple|square|cube|root|opposite) of|up to"
+    r"|(?:far|different) from|(?:starts?|ends?|begins?) (?:in|with)|(?:any|all|every)\w{0,6} but|(?:can't|cannot|can not) be"
+    r"|at least|at most|not|(?:more|less|greater|fewer|larger|smaller|earlier|later) than|except(?: for)?"
     r"|(?:might|may|could) be|guess|for example|e\.g\."
-    r"|(?:whether|if) (?:it|that|the \w{1,16}))|[~≈±约]|接近|将近|差不多|大概|可能|也许|是否|比如|例如|我?猜)"
-    r"\W{0,4}(?:is|are|[是为有]|等于)?\W{0,4}"
+    r"|(?:whether|if) (?:it|that|the \w{1,16}))|[~≈±约]|接近|将近|差不多|大概|可能|也许|是否|比如|例如|我?猜"
+    r"|至[少多]|大于|小于|[多少]于|超过|不到|不足|除了?|不(?:可能|会|应该?)?|并非)"
+    r"\W{0,4}(?:is|are|[是为有在]|等于)?\W{0,4}"
 )
 AFTERTHOUGHT = (
     rf"(?:[^{DIGIT}\n]{{0,8}}(?:左右|上下|\bor so\b|\bonly if\b|\bis(?: not|n't)\b(?!\s*[{DIGIT}])"
-    rf"|\bis (?:false|wrong|incorrect)\b|不对|是错|不是(?!\s*[{DIGIT}]))"
+    rf"|\bis (?:false|wrong|incorrect)\b|不对|是错|不是(?=[^\w\s]|答案|正确|对|\s*$)|不可能)"
+    rf"|\W{{0,3}}(?:plus|minus|less one|squared|dozen|would be|or (?:the|maybe|perhaps|possibly|rather))\b|\s?[/*×÷^]\s?[{DIGIT}]"
+    rf"|\s?(?:[结开]尾|[结开]头|分之|千(?![克米瓦卡升])|打(?=\W|$)|的(?!话)\w|[以之]外)"
+    rf"|[加减乘除]以?\s?[{DIGIT}一二两三四五]"
     rf"|\s?[多几来](?=[^\W{DIGIT}a-zA-Z于出了算自到])|\s?多(?=\W|$))"
 )
 STANDS = re.compile(rf"(?<![{DIGIT}.]){CLAIM}(?![{DIGIT}%])")
-DOUBTED = re.compile(rf"{HEDGE}{CLAIM}(?![{DIGIT}])|(?<![{DIGIT}.]){CLAIM}{AFTERTHOUGHT}", re.I)
+DOUBTED = re.compile(
+    rf"{HEDGE}{CLAIM}(?![{DIGIT}])|以{CLAIM}[结开]|比{CLAIM}[大小多少]|(?<![{DIGIT}.]){CLAIM}{AFTERTHOUGHT}", re.I
+)
+TAKEN_BACK = re.compile(  # and another in its place; 等等 alone is "and so on"
+    r"(?:^|[\s.,;:!?…。，；！？—-])(?:"
+    r"(?:wait|no|sorry|oops|correction)(?=\s*[,.:;!?…-]|\s+(?:it|that|the answer|make)\b|\s\d)"
+    r"|actually(?=\W{1,3}(?:it|that|the|not|\d))"
+    r"|(?:on second thought|I mean|make that|scratch that|or (?:maybe|perhaps|rather))\b"
+    r"|(?:不对|等等|更正|说错|抱歉|哦不|不)(?=[了是为]?[，,：:。！\s]))[^\n]{0,40}\w",
+    re.I,
+)
 
 
 def with_claim(claim: str, text: str) -> str:
@@ -266,13 +283,30 @@ def with_claim(claim: str, text: str) -> str:
 
 def hedged(claim: str, reply: str) -> bool:
     """Whether a reply says of its number only that it is about that, or takes it back; fractions may be approximate."""
-    return claim.lstrip("-").replace(",", "").isdigit() and doubted(claim, reply)
+    text = with_claim(claim, bare(reply[-LONGEST:]))
+    whole = claim.lstrip("-").replace(",", "").isdigit()
+    return dubious(text) if whole else taken_back(text)
 
 
 def doubted(claim: str, reply: str) -> bool:
-    """Whether each time that a reply says this it says about, perhaps, or not."""
-    text = with_claim(claim, bare(reply[-LONGEST:]))
-    return 0 < len(STANDS.findall(text)) <= len(DOUBTED.findall(text))
+    """Whether each time that a reply says this it says about, perhaps, or not, or takes it back afterwards."""
+    return dubious(with_claim(claim, bare(reply[-LONGEST:])))
+
+
+def dubious(text: str) -> bool:
+    """The same of a text in which CLAIM stands for the claim."""
+    return taken_back(text) or 0 < len(STANDS.findall(text)) <= len(DOUBTED.findall(text))
+
+
+def taken_back(text: str, claim: str = CLAIM) -> bool:
+    """Whether a text goes on after its claim with another: "42. No, it is 43"."""
+    last = next((m.end() for m in reversed(list(STANDS.finditer(text)))), -1) if claim == CLAIM else text.rfind(claim)
+    return last >= 0 and TAKEN_BACK.search(text, last) is not None
+
+
+def sure(found: Found, reply: str) -> Found:
+    """What was found, or nothing where the reply does not stand by it."""
+    return NOTHING if found.reward and found.parsed and doubted(found.parsed, reply) else found
 
 
 def same(claim: str, answer: object, question: str = "") -> bool:
@@ -327,10 +361,10 @@ def choice(problem: Problem, reply: str) -> Found:
     found = named(reply, problem.facts["choices"])
     if len(found) != 1:
         return SEVERAL if found else NOTHING
-    return right(found[0]) if letters(found[0]) == letters(str(problem.answer)) else wrong(found[0])
+    return sure(right(found[0]), reply) if letters(found[0]) == letters(str(problem.answer)) else wrong(found[0])
 
 
-NOT = r"(?:\bnot\s+(?:the\s+|an?\s+)?|n't\s+(?:the\s+|an?\s+)?|\bother than\s+|\bexcept\s+|不是|并非|而非|除了?)"
+NOT = r"(?:\bnot\s+(?:the\s+|an?\s+)?|n't\s+(?:the\s+|an?\s+)?|\bother than\s+|\bexcept\s+|不是|不一定|并非|而非|除了?)"
 
 
 def named(reply: str, choices: Sequence[str]) -> list[str]:

@@ -165,6 +165,14 @@ def test_steps_are_right_up_to_the_first_that_differs(tokenizer):
     assert marks("5+7=12;3+2+1=6;=62", "答案是62。", correct=True) == [True] * 4  # another way to the right answer
 
 
+def test_without_a_worked_thought_no_step_is_judged(tokenizer):
+    """Not even of right answers: else they alone would have steps, and each wrong answer would be wrong from its start."""
+    ids = said(tokenizer, "7+5=12;2+3+1=6;=62", "答案是62。")
+    for problem in (Problem("27+35=?", 62), Problem("27+35=?", 62, reply="答案是62。")):
+        reference = worked_steps(tokenizer, problem)
+        assert not any(judged_steps(tokenizer, reference, ids, correct) for correct in (True, False))
+
+
 def test_steps_cover_every_token(tokenizer):
     ids = said(tokenizer, "7+5=12;2+3+1=6;=62", "答案是62。")
     ends = [end for end, _ in steps(tokenizer, ids)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import re
 
-from firesteel.tasks.answers import SEVERAL, Found, compared, concluding, marked, right, wrong
+from firesteel.tasks.answers import SEVERAL, Found, compared, concluding, marked, right, sure, wrong
 from firesteel.tasks.families.arithmetic import REPLIES
-from firesteel.tasks.families.numbers import bare
+from firesteel.tasks.families.numbers import bare, undenied
 from firesteel.tasks.families.numerals import counted
 from firesteel.tasks.task import Draw, Problem, Task
 
@@ -135,13 +135,13 @@ UNSURE = re.compile(
 def written_in(problem: Problem, reply: str) -> Found:
     """Verifier: the digits that the reply claims are the answer's; 0b, _2 and (base 2) may say the base, if it is right."""
     base, gold = int(problem.facts["base"]), str(problem.answer).upper().lstrip("0")
-    found = compared(problem, reply, lambda said: _digits(said, base) == gold)
+    found = compared(problem, reply, lambda said: _digits(undenied(said), base) == gold)
     if found.reward or marked(reply) or UNSURE.search(reply):
-        return found
+        return sure(found, reply)
     said = _sentence(problem.question, concluding(reply), base)
     if len(said) != 1:
         return SEVERAL if len(said) > 1 else found
-    return right(said[0]) if said[0] == gold else wrong(said[0])
+    return sure(right(said[0]), reply) if said[0] == gold else wrong(said[0])
 
 
 def _sentence(question: str, text: str, base: int) -> list[str]:
@@ -171,13 +171,13 @@ def _base(named: str) -> int:
     return int(named) if named.isdigit() else NAMES[named]
 
 
-TOKENS = re.compile(r"(?<![A-Za-z0-9.-])(?=[A-F]{0,8}\d)[0-9A-Fa-f]{1,24}(?![A-Za-z0-9]|\.\d)")
+TOKENS = re.compile(r"(?<![A-Za-z0-9./-])(?:(?=[A-F]{0,8}\d)[0-9A-Fa-f]{1,24}|[A-F]{2,8})(?![A-Za-z0-9%/]|\.\d)")
 BASE_NAMED = re.compile(r"(?:\(?(?:10|16|[28])\s?进制)|_\{?(?P<sub>\d{1,2})\}?")
 
 
 def _digits(said: str, base: int) -> str | None:
     """The digits of a text that is a number and perhaps its base; None if it is anything else, or of another base."""
-    text = bare(said.rpartition("=")[2]).strip(" \t\n.,。`*'\"").replace(",", "")
+    text = bare(said.rpartition("=")[2]).strip(" \t\n.,，。`*'\"“”").replace(",", "")
     if base == 10 and (one := counted(text)) is not None:
         return str(one)
     if found := SAID_BASE.search(text):

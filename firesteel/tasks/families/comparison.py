@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from firesteel.tasks.answers import LONGEST, NOTHING, SENTENCE, SEVERAL, Found, letters, marked, right, wrong
+from firesteel.tasks.answers import LONGEST, NOTHING, SENTENCE, SEVERAL, Found, letters, marked, right, sure, wrong
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.numbers import ALTERNATIVE, bare, undenied
 from firesteel.tasks.families.numbers import worth as worth_of
@@ -145,7 +145,8 @@ def picks(problem: Problem, reply: str) -> Found:
     text = _short_units(text)
     if (whole := counted(text.strip(" .。"))) is not None:
         text = str(whole)
-    text = re.sub(BECAUSE.format(more=MORE[OPPOSITE[asked]]), " ", text, flags=re.I)
+    text = re.sub(BECAUSE.format(more=MORE[OPPOSITE[asked]], its=MORE[asked]), " ", text, flags=re.I)
+    text = re.sub(r"[≈~]\s?\d+\.\d+", " ", text)
     text = undenied(
         "\n".join(line for line in SENTENCE.findall(text) if not re.search(MOST[OPPOSITE[asked]], line, re.I))
     )
@@ -154,7 +155,7 @@ def picks(problem: Problem, reply: str) -> Found:
         found = _superlative(text, values, asked) or found
     if len(found) != 1:
         return SEVERAL if found else NOTHING
-    return right(found[0]) if letters(found[0]) == letters(str(problem.answer)) else wrong(found[0])
+    return sure(right(found[0]), reply) if letters(found[0]) == letters(str(problem.answer)) else wrong(found[0])
 
 
 def _superlative(text: str, values: dict[str, str], asked: str) -> list[str]:
@@ -197,7 +198,10 @@ WRITTEN = re.compile(
 )
 
 
-BECAUSE = rf"\(?\b(?:since|because|as) {WRITTEN.pattern.replace('{', '{{').replace('}', '}}')} (?:is|are) {{more}}\b\)?(?! than)"
+BECAUSE = (
+    rf"\b(?:since|because|as) it(?: is|'s) {{its}} than {WRITTEN.pattern.replace('{', '{{').replace('}', '}}')}"
+    rf"|\(?\b(?:since|because|as) {WRITTEN.pattern.replace('{', '{{').replace('}', '}}')} (?:is|are) {{more}}\b\)?(?! than)"
+)
 
 
 def _named(text: str, values: dict[str, str]) -> list[str]:

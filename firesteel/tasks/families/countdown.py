@@ -10,7 +10,7 @@ from fractions import Fraction
 from firesteel.tasks.answers import NOTHING, SEVERAL, Found, concluding, marked, right, wrong
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.expressions import LONGEST, Expression, Operation, leaves, parse, reduced, worth, written
-from firesteel.tasks.families.numbers import LATEX, plain, undenied
+from firesteel.tasks.families.numbers import ALTERNATIVE, LATEX, plain, undenied
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -95,12 +95,15 @@ def _first(tree: Operation) -> str:
 
 TIMES = re.compile(r"(?<=\d)\s*[xX]\s*(?=[\d(])")
 WRITTEN = re.compile(r"(?<![A-Za-z])[0-9(][0-9\s+*/()=-]*[0-9)]")
+SIGNS = ("+", "-", "*", "/")
 READ = 1_024  # characters of a reply that marks nothing
 
 
 def reaches(problem: Problem, reply: str) -> Found:
     """Verifier: the one expression that the reply claims has the target's value and uses each given number at most once."""
-    said = [_cleaned(text) for text in marked(reply)]
+    result = re.compile(rf"[,，;；。]\s?[^\d\n+*/-]{{0,12}}{problem.facts['target']}\W*$")  # ..., which is 24
+    reply = result.sub("", reply) if any(sign in reply for sign in "+*/-×÷−") else reply
+    said = [_cleaned(result.sub("", text)) for text in marked(reply)]
     found = list(dict.fromkeys(side for text in said for side in _sides(text, problem.facts["target"])))
     if not said:
         found = _unmarked(reply, problem.facts["target"])
@@ -121,7 +124,9 @@ def _cleaned(text: str) -> str:
     for pattern, replacement in LATEX:
         text = pattern.sub(replacement, text)
     text = plain(text).replace("×", "*").replace("÷", "/").replace("·", "*").replace("⋅", "*")
-    return TIMES.sub("*", text.replace("[", "(").replace("]", ")").replace("{", "(").replace("}", ")")).strip(" .,*`?!")
+    return TIMES.sub("*", text.replace("[", "(").replace("]", ")").replace("{", "(").replace("}", ")")).strip(
+        ' .,*`?!"“”'
+    )
 
 
 def _sides(text: str, target: int) -> list[str]:
@@ -154,6 +159,8 @@ def _unmarked(reply: str, target: int) -> list[str]:
         for match in () if REFUTED.search(line) else WRITTEN.finditer(line):
             if any(sign in match[0] for sign in "+-*/") and not _step(match[0], target):
                 found += _sides(match[0], target)
+                unfinished = line[match.end() :].strip() in SIGNS
+                found += ["?"] if unfinished or ALTERNATIVE.search(line) else []
     return list(dict.fromkeys(found))
 
 

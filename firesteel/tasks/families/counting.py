@@ -99,6 +99,7 @@ def make(draw: Draw) -> Problem:
     return Problem(question, answer, " ".join(steps) + f"\n={answer}", reply, language, verify=tally, facts=facts)
 
 
+IN_ALL = r"(?! (?:total|all|the|this|it|that|your)\b)"  # "2 in total" where the words of a list have "in" among them
 TIMES = {"once": "1 time", "twice": "2 times", "thrice": "3 times"}
 
 
@@ -111,7 +112,7 @@ def tally(problem: Problem, reply: str) -> Found:
     others = "|".join(re.escape(each) for each in problem.facts.get("others", ()))
     if found.reward and others:
         text, quote = plain(reply[-LONGEST:]).replace("**", ""), "[“”\"'「」]?"
-        after = rf"\d\s{{0,2}}(?:[个次只条本]|times\b)?\s{{0,2}}{quote}(?:{others})(?:'s|e?s\b|(?![a-z]))"
+        after = rf"(?<![a-z\d])\d+\s{{0,2}}(?:[个次只条本]|times\b)?\s{{0,2}}{quote}(?:{others})(?:'s|e?s\b|(?![a-z])){IN_ALL}"
         begins = rf"^\W*(?:the\s)?(?:(?:word|letter)\s)?{quote}(?:{others}){quote}\s?(?::|字?出现|(?:is|occurs|appears|comes)\b)"
         if re.search(f"{after}|{begins}", text, re.I):
             return wrong(str(found.parsed))

@@ -21,7 +21,7 @@ from firesteel.tasks.answers import (
     wrong,
 )
 from firesteel.tasks.families.arithmetic import REPLIES
-from firesteel.tasks.families.numbers import bare, plain, worth
+from firesteel.tasks.families.numbers import bare, plain, undenied, worth
 from firesteel.tasks.task import Draw, Problem, Task
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -134,8 +134,8 @@ def make(draw: Draw) -> Problem:
 
 
 ASSIGNED = (
-    r"(?<![A-Za-z0-9.*)+/-])(?<![+*/-]\s){name}\s{{0,3}}(?:=|是|为|等于|\bis\b|\bequals\b)\s{{0,3}}"
-    r"(?P<to>[^,;，；。\n]{{1,64}}?)(?=$|[,;，；。\n]|\.(?:\s|$)|\b(?:and|or)\b|[和且或]|\s(?:is|since|because|as)\b)"
+    r"(?<![A-Za-z0-9.*)+/-])(?<![+*/-]\s){name}[\"']?\s{{0,3}}(?:[=:]|是|为|等于|\bis\b|\bequals\b)\s{{0,3}}"
+    r"(?P<to>[^,;，；。\n]{{1,64}}?)(?=$|[,;，；。\n}}]|\.(?:\s|$)|\b(?:and|or)\b|[和且或]|\s(?:is|since|because|as)\b)"
 )
 TURNED = r"(?<![\w.*/^)+-])(?P<to>-?\d+(?:\.\d+)?)\s{{0,3}}=\s{{0,3}}{name}(?![\w(])"
 RELATED = re.compile(r"[A-Za-z]\s{0,3}[-+*/^\d()\s]{0,16}[=<>≠]")  # an unknown, and something after it
@@ -155,6 +155,7 @@ def solves(problem: Problem, reply: str) -> Found:
     said = "\n".join(marked(reply)) or unasking(reply[-4_096:])
     if ANY.search(said):
         return NOTHING
+    said, reply = undenied(said), undenied(reply)
     given = {name: _assigned(name, said) for name in solution}
     if len(solution) > 1 and not any(given.values()) and len(boxed(reply)) > 1:  # each in a box of its own
         given = {
@@ -171,10 +172,13 @@ def solves(problem: Problem, reply: str) -> Found:
         return SEVERAL
     if not all(given.values()):
         return NOTHING
-    if any(doubted(values[0], reply) for values in given.values()):
+    bared = re.sub(rf"(?<![A-Za-z])(?:{'|'.join(solution)})\s?[=＝]\s?", " ", reply)
+    if any(doubted(values[0], bared) for values in given.values()):
         return NOTHING
     read = ", ".join(f"{name}={values[0]}" for name, values in given.items())
-    return right(read) if all(same(given[name][0], solution[name]) for name in solution) else wrong(read)
+    return (
+        right(read) if all(same(given[name][0], solution[name], problem.question) for name in solution) else wrong(read)
+    )
 
 
 EXPRESSED = r"-?\d{1,9}\s?[-+]\s?\d{0,9}[a-z]|-?\d{0,9}[a-z]\s?[-+]\s?\d{1,9}"
@@ -189,7 +193,7 @@ def _assigned(name: str, said: str) -> list[str]:
             if re.search(rf"(?<![A-Za-z]){name}\s*=", match["to"], re.I):
                 found.append("or")  # x=3 x=4 x=5
             to = match["to"].rpartition("=")[2] if "=" in match["to"] else match["to"]
-            if re.search(r"\d\s?[A-Za-z(]", to):
+            if re.search(r"\d(?:\s?[(]|\s?[A-Za-z](?![A-Za-z])|[A-Za-z])", to):
                 found.append(to.strip())  # x=4y is no value
                 continue
             if found and re.fullmatch(EXPRESSED, found[-1]) and spoken(to):

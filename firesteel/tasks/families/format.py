@@ -46,7 +46,8 @@ class Rule:
 
 
 def sentences(reply: str) -> list[str]:
-    """The sentences of a reply: to a full stop or a line's end."""
+    """The sentences of a reply: to a full stop, which 3.5 and Dr. have not, or a line's end."""
+    reply = re.sub(r"(?<=\d)\.(?=\d)|(?<=\b[DM]r)\.", "", reply)
     return [m[0].strip() for m in SENTENCES.finditer(reply) if WORDS.search(m[0]) or HAN.search(m[0])]
 
 

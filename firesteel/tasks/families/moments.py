@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable
 from datetime import date
 
 from firesteel.tasks.answers import (
+    CLAIM,
     LONGEST,
     NOTHING,
     SEVERAL,
+    WORDED,
     Found,
     concluding,
     conclusion,
+    dubious,
     marked,
     number,
     right,
@@ -61,7 +64,8 @@ MOMENT_ZH = (
 BESIDE = re.compile(  # 15:30 is not when it is before 15:30, about 15:30, or when one leaves
     r"\b(?:before|after|past|until|around|about|roughly|approximately|near(?:ly)?|close to|(?:less|more|earlier|later) than"
     rf"|(?:leav|depart|start)\w*(?:\sat)?)\s+{MOMENT}"
-    rf"|{MOMENT}(?:'s)?\s+(?:minus|less|plus|eve)\b|{MOMENT_ZH}\s?(?:的?[前后]一?[天日]|[之以][前后]|左右|上下|出发)"
+    rf"|{MOMENT}(?:'s)?\s+(?:minus|less|plus|eve|or the next|the day (?:after|before))\b"
+    rf"|{MOMENT_ZH}\s?(?:的?(?:[前后]一?[天日]|第二天|次日)|[之以][前后]|[前后](?!\w)|左右|上下|出发)"
     rf"|(?:大概|大约|约|接近|将近|差不多|不到|超过|早于|晚于)[是在为]?\s?{MOMENT_ZH}",
     re.I,
 )
@@ -148,14 +152,35 @@ def _says(problem: Problem, reply: str, read: Read) -> Found:
         found = of(plain(conclusion(reply))) or found
     if len(found) > 1 and not said:
         asked = set(read("\n".join(problem.facts.get("asked", ())) or problem.question))
-        found = [each for each in found if each not in asked] or found
+        if WORDED.search(_without(plain(reply), read)) or len(found) > 2:  # else it only lists them
+            found = [each for each in found if each not in asked] or found
     if len(found) > 1 and not said and "=" in reply:  # 8:55+6:35=15:30
         found = list(dict.fromkeys(read(reply.rpartition("=")[2]))) or found
     if len(found) != 1:
         return SEVERAL if found else NOTHING
     wanted = list(read(str(problem.answer)))
     assert len(wanted) == 1, problem.answer
-    return right(str(found[0])) if found == wanted else wrong(str(found[0]))
+    if found != wanted:
+        return wrong(str(found[0]))
+    text = bare(reply[-LONGEST:])
+    for pattern in WRITTEN[read]:
+        text = pattern.sub(lambda m: CLAIM + " " * m[0][-1].isspace() if list(read(m[0])) == wanted else m[0], text)
+    return NOTHING if dubious(text) or NO_MOMENT.search(text) else right(str(found[0]))
+
+
+def _without(text: str, read: Read) -> str:
+    """A text without its moments, and the words that stand between alternatives."""
+    for pattern in WRITTEN[read]:
+        text = pattern.sub(" ", text)
+    return re.sub(r"\b(?:either|neither|or|nor|and)\b", " ", text, flags=re.I)
+
+
+NO_MOMENT = re.compile(rf"-{CLAIM}|{CLAIM}\s?(?:\+\s?\d|minutes?\b|分?钟)")
+
+
+WRITTEN: dict[Read, tuple[re.Pattern[str], ...]] = {
+    days: (DAY_ZH, DAY_EN), times: (TIME,), dates: (ISO, MONTH_FIRST, DAY_FIRST),
+}  # fmt: skip
 
 
 def says_time(problem: Problem, reply: str) -> Found:

@@ -22,14 +22,15 @@ from firesteel.tasks.answers import (
     named,
     plain,
     right,
+    unasking,
     wrong,
 )  # fmt: skip
 from firesteel.tasks.task import Problem
 
 DOUBT = re.compile(
     r"\b(?:not|no|never|neither|nor|nobody|cannot|either|or|maybe|perhaps|possibly|unknown|unless|if|other than|except"
-    r"|could|might|may be|(?:false|untrue|wrong) that)\b"
-    r"|n't|[?？]|[不没非或]|可能|未知|如果|也许",
+    r"|could|might|may be|untrue that)\b"
+    r"|\b(?:wrong|incorrect|false)\b|n't|[?？]|[不没非或错]|可能|未知|如果|也许",
     re.I,
 )
 TOLD = re.compile(r"(?:answers?|solution)\s*(?:is|are|:)+|(?:答案|答|结果)\s*(?:是|为|:)+", re.I)
@@ -57,8 +58,9 @@ def assignment(problem: Problem, reply: str) -> Found:
 
 def one_of(problem: Problem, reply: str) -> Found:
     """Verifier: the reply names one of facts["choices"], the right one, and neither denies nor doubts it."""
-    found, texts = _one_of(problem, claimed(reply)), claimed(reply)
-    if found.parsed is None and texts == [plain(reply[:LONGEST])] and (end := conclusion(texts[0])):
+    texts = claimed(unasking(reply))
+    found = _one_of(problem, texts)
+    if found.parsed is None and texts == [plain(unasking(reply)[:LONGEST])] and (end := conclusion(texts[0])):
         again = _one_of(problem, [end])
         return found if again.parsed is None else again
     return found
@@ -67,7 +69,7 @@ def one_of(problem: Problem, reply: str) -> Found:
 BESIDE = (  # the day after Wednesday is not Wednesday
     r"\b(?:before|after|until|(?:earlier|later) than)\s+(?:the\s+)?(?:{0})\b|(?:{0})(?:[之以][前后]|的?[前后]一?[天个位名])"
 )
-ALL_BUT = re.compile(r"\b(?:anyone|everyone|anybody|everybody|all)\s+but\b", re.I)
+ALL_BUT = re.compile(r"\b(?:any\w{3,5}|every\w{3,5}|all)\s+but\b", re.I)
 SHORT_DAY = re.compile(r"\b(mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun)\b\.?", re.I)
 LONG_DAYS = {day[:3]: day for day in "monday tuesday wednesday thursday friday saturday sunday".split()}
 

@@ -78,6 +78,9 @@ TOKEN = re.compile(
 )
 
 
+GIVES = ("is", "gives", "makes", "是", "为")  # what a sum is said to be
+
+
 @dataclass
 class Run:
     """What stands between two stops: the sides of an equation, or only one side."""
@@ -174,7 +177,7 @@ def runs(text: str) -> Iterator[Run]:
         if kind == "stop":
             yield run
             run, begun = Run(), token.end()
-        elif kind == "equal" or (kind == "word" and run.operated[-1] and token[0].lower() in ("is", "gives", "makes")):
+        elif kind == "equal" or (kind == "word" and run.operated[-1] and token[0].lower() in GIVES):
             kind = "equal"
             run.sides.append([])
             run.operated.append(False)

@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from firesteel.tasks.answers import SENTENCE, Found, compared, letters, marked, number, unwrapped, wrong
+from firesteel.tasks.answers import SENTENCE, Found, compared, letters, marked, number, sure, unwrapped, wrong
 from firesteel.tasks.families.arithmetic import REPLIES
 from firesteel.tasks.families.numbers import bare, plain, value
 from firesteel.tasks.task import Draw, Problem, Task
@@ -136,10 +136,10 @@ def placed(problem: Problem, reply: str) -> Found:
     found = number(problem, reply)
     if found.reward and MEAN.search(reply) and not MEDIAN.search(reply):
         return wrong(str(found.parsed))
-    if found.parsed is None and not marked(reply):
+    if found.parsed is None and not marked(reply) and not DENIES.search(reply):
         ends = [m[1] for line in SENTENCE.findall(plain(reply)) if (m := ENDING.search(bare(line)))]
         if len(set(ends)) == 1:
-            return number(problem, ends[0])
+            return sure(number(problem, ends[0]), reply)
     return found
 
 

@@ -193,7 +193,7 @@ AMOUNT = re.compile(
     r"(?!\s?/\s?[^\W\d])",  # nor is m/s a metre
     re.I,
 )
-OTHER = re.compile(rf"(?<![A-Za-z0-9_.])(?:{NUMBER})(?:/\d+)?[ ]{{0,3}}(?P<word>[^\W\d_]{{1,24}})")
+OTHER = re.compile(rf"(?<![A-Za-z0-9_.])(?:{NUMBER})(?:/\d+)?[ ]{{0,3}}(?P<word>°?[^\W\d_]{{1,24}})")
 
 
 def measures(problem: Problem, reply: str) -> Found:
@@ -201,7 +201,7 @@ def measures(problem: Problem, reply: str) -> Found:
 
     A number without a unit counts where the question names the unit.
     """
-    facts = problem.facts
+    facts, reply = problem.facts, BOXED_ALONE.sub(r"\\boxed{\1 \2}", reply)
     said = marked(reply)
     text = undenied("\n".join(said) or concluding(reply))
     found = _quantities(text if said else _results(text))
@@ -222,7 +222,7 @@ def measures(problem: Problem, reply: str) -> Found:
         unit = found[-1][2]  # 84千米等于84000米
     if asked is None and _copied(found, text, problem.question):
         return NOTHING
-    written = bare(reply[-LONGEST:])
+    written = bare(re.sub(r"</?answer>", " ", reply[-LONGEST:]))
     claimed = {each for each, _, _ in found}
     if all(doubted(each, reply) for each in claimed):
         return NOTHING
@@ -234,6 +234,10 @@ def measures(problem: Problem, reply: str) -> Found:
     return right(shown) if good else wrong(shown)
 
 
+BOXED_ALONE = re.compile(
+    rf"\\boxed\s?\{{([^{{}}]{{1,40}})\}}\s?\$?\s?((?:{HAN_UNITS}|(?:{LATIN_UNITS})(?:\^\d)?(?![A-Za-z])))",  # \boxed{3} km
+    re.I,
+)
 Amount = tuple[str, Fraction, Unit]  # as written, in the smallest unit of its kind, its unit
 
 
@@ -300,7 +304,7 @@ def _plain_number(problem: Problem, reply: str, text: str) -> Found:
     if len(found) != 1:
         return SEVERAL if found else NOTHING
     strange = any(match["word"] for match in OTHER.finditer(bare(text)) if match[0].startswith(found[0]))
-    return right(found[0]) if same(found[0], problem.answer) and not strange else wrong(found[0])
+    return right(found[0]) if same(found[0], problem.answer, problem.question) and not strange else wrong(found[0])
 
 
 TASK = Task(

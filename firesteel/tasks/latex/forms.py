@@ -19,6 +19,7 @@ PIECES = (  # what is written differently for the same
     ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\left", ""), ("\\right", ""), ("\\cdot", "*"), ("\\times", "*"),
     ("\\leq", "\\le"), ("\\geq", "\\ge"), ("\\displaystyle", ""), ("\\quad", " "), ("\\,", ""), ("\\;", ""), ("\\!", ""),
     ("$", ""), ("\\(", ""), ("\\)", ""), ("\\[", ""), ("\\]", ""), ("**", "^"),
+    ("₁", "_1"), ("₂", "_2"),
 )  # fmt: skip
 WHOLE = r"-?\d{1,12}"
 FRACTION = re.compile(rf"(-?)(?:\\frac\{{({WHOLE})\}}\{{(\d{{1,12}})\}}|({WHOLE})(?:/(\d{{1,12}}))?)")
@@ -39,7 +40,7 @@ def tidy(text: str) -> str:
     for old, new in PIECES:
         text = text.replace(old, new)
     text = re.sub(r"(?<!\\)\\ |^\*\*|\*\*$", " ", text)
-    text = re.sub(r"(?:√|根号)\(?(\d+)\)?", r"\\sqrt{\1}", text)
+    text = re.sub(r"(?:√|根号|(?<!\\)\bsqrt)\(?(\d+)\)?", r"\\sqrt{\1}", text)
     text = re.sub(r"\\(sqrt)\s*(\d)", r"\\\1{\2}", text)
     text = re.sub(r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\(?:text|mathrm)\{\s*(or|and|或|和)\s*\}", r" \1 ", text)
@@ -162,6 +163,10 @@ def _one_interval(part: str) -> str | None:
 
 
 def _matrix(text: str) -> str | None:
+    text = re.sub(r"^\s*[(\[]\s*(\\begin\{matrix\}.*\\end\{matrix\})\s*[)\]]\s*$", r"\1", text, flags=re.S)
+    if re.fullmatch(r"\[\[[-\d,\s\[\]]+\]\]", text):  # [[1, 2], [3, 4]]
+        rows_ = re.sub(r"\]\s*,\s*\[", "\\\\\\\\", text[2:-2]).replace(",", "&")
+        text = "\\begin{pmatrix}" + rows_ + "\\end{pmatrix}"
     match = ENV.fullmatch(
         _joined(text).replace("\\begin{matrix}", "\\begin{pmatrix}").replace("\\end{matrix}", "\\end{pmatrix}")
     )

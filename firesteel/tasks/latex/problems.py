@@ -9,7 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from firesteel.tasks.answers import LONGEST, NOTHING, SEVERAL, SPOKEN, Found, marked, right, wrong
+from firesteel.tasks.answers import (
+    LONGEST,
+    NOTHING,
+    SEVERAL,
+    SPOKEN,
+    TAKEN_BACK,
+    Found,
+    claims,
+    hedged,
+    marked,
+    right,
+    taken_back,
+    wrong,
+)
 from firesteel.tasks.latex.forms import formed
 from firesteel.tasks.latex.process import judge, need
 from firesteel.tasks.task import Draw, Problem, Task
@@ -35,6 +48,8 @@ def equal(problem: Problem, reply: str) -> Found:
         return NOTHING
     if read[0] is None:
         return Found(0.0, "not in the form that was asked", said[0])
+    if taken_back(reply, said[0]) or TAKEN_BACK.search(said[0]):
+        return SEVERAL
     if read[0] == gold:
         return right(said[0])
     same = judge().equal(gold, read[0])
@@ -47,11 +62,13 @@ UNSURE = re.compile(
     r"|n't|[≠≈]|或|不[是为等]|并非|可能|大概|也许|约(?![分去成数])",
     re.I,
 )
+AND_NOT = re.compile(r"[,，]\s?(?:not|而?不是)\s?[^\s，。,;；]{1,64}")  # 42, not 43
 CHAINED = ("fraction", "integer", "radical", "polynomial", "matrix")  # forms in which a = b = c ends in the answer
 
 
 def stated(said: Sequence[str], form: str, question: str) -> list[str | None]:
     """The different answers of a form within sentences and at the ends of equations, less those that the question names."""
+    said = [AND_NOT.sub(" ", text) for text in said]
     if any(UNSURE.search(text) for text in said):
         return []
     found: list[str | None] = []
@@ -63,6 +80,10 @@ def stated(said: Sequence[str], form: str, question: str) -> list[str | None]:
         for formula in formulas:
             sides = [formula, *(formula.split("=") if form in CHAINED else ())]
             found += [each for side in sides if (each := formed(side, form)) and each not in asked]
+    if not found and form in ("fraction", "integer") and len(said) == 1 and not re.search(r"[|^√!\\$]", said[0]):
+        found = [
+            each for n in claims(said[0], question) if (each := formed(n, form)) and not hedged(n, said[0])
+        ]  # "We get -8."
     return list(dict.fromkeys(found))
 
 
