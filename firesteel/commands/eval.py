@@ -90,7 +90,9 @@ Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help=
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Chooses the questions.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Keep a report with every case in a new folder; a stopped one at a URL goes on."),
+    typer.Option(
+        "--out", metavar="DIR", help="Keep a report with every case in a new folder; a stopped one at a URL goes on."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON on stdout.")]
 

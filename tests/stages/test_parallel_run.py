@@ -93,6 +93,7 @@ def fresh(material: Path, tmp_path: Path) -> Callable[[str], Path]:
     return copy
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_job_goes_on_from_its_checkpoint(
     material: Path, fresh: Callable[[str], Path]
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_killed_run_takes_its_workers_with_it_and_goes_on_with_another_number_
     assert losses(out) == pytest.approx(losses(material), rel=1e-3) and len(losses(out)) == 6
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_its_workers_start_leaves_none_behind(fresh: Callable[[str], Path]) -> None:
     out = fresh("early")
     process = start(out, "parallel.processes=2")

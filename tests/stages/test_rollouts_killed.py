@@ -84,6 +84,7 @@ def metrics(folder: Path) -> list[dict]:
     return [{name: v for name, v in json.loads(line).items() if name not in TIMES} for line in lines]
 
 
+@pytest.mark.slow  # quicker, without processes: tests/train/rl/test_rollouts.py
 @pytest.mark.timeout(240)
 def test_killed_at_random_moments_everything_comes_out_the_same(tmp_path):
     command = [sys.executable, "-m", "tests.stages.test_rollouts_killed", str(tmp_path)]

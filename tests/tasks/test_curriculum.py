@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firesteel.tasks.curriculum import FLOOR, Curriculum
@@ -42,7 +42,7 @@ def test_a_level_is_one_of_the_tasks(history, task, number):
     assert low <= told(history).level(task, number) <= high
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])  # as it is on a busy machine
 @given(HISTORY, HISTORY, st.randoms())
 def test_what_was_kept_in_a_checkpoint_goes_on_as_if_nothing_had_happened(before, after, rng):
     whole = told(before + after, seed=7)

@@ -375,6 +375,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow  # quicker, of one process: test_checkpoint.py
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_checkpoints_of_several_processes(folder, program):
     said = (folder / program / "log").read_text()

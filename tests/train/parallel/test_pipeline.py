@@ -105,6 +105,7 @@ def test_when_a_process_whose_loss_failed_ends_the_others_notice(two: list[Any])
     assert heard.startswith("RuntimeError") and noticed - failed < 10
 
 
+@pytest.mark.slow
 def test_nobody_waits_longer_than_the_timeout_for_a_process_that_lingers(tmp_path: Path) -> None:
     (said, failed), (heard, noticed) = sorted(launch(2, f"{PROGRAMS}:lingering", 8.0, 2.0, folder=tmp_path))
     assert said.startswith("FiresteelError") and heard.startswith("RuntimeError") and noticed - failed < 8

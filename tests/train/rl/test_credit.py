@@ -91,7 +91,8 @@ def judged(*verdicts: Verdict) -> list[Sampled]:
 def test_where_steps_tell_less_than_the_answer_credit_is_by_answer(earned: list[float]):
     """Steps are right or wrong: of half a reward they know nothing."""
     group = [
-        Verdict(v.length, v.correct, True, v.steps if earned else (), e) for v, e in zip(STEPS, earned or [1, 0, 0], strict=True)
+        Verdict(v.length, v.correct, True, v.steps if earned else (), e)
+        for v, e in zip(STEPS, earned or [1, 0, 0], strict=True)
     ]
     found = credit(judged(*group), GrpoSettings(credit="step"))
     rewards = [1.1, (earned or [1, 0, 0])[1] + 0.1, 0.1]

@@ -103,7 +103,11 @@ def run(folder, *, stop_at=None, rank=0, **changes):
 
 @pytest.mark.parametrize(
     ("changes", "stops"),
-    [({}, (3, 5)), ({"rank": 2}, (5,)), ({"precision": "bfloat16"}, (3,))],
+    [
+        ({}, (3, 5)),
+        pytest.param({"rank": 2}, (5,), marks=pytest.mark.slow),
+        pytest.param({"precision": "bfloat16"}, (3,), marks=pytest.mark.slow),
+    ],
     ids=["whole", "lora", "bfloat16"],
 )
 def test_a_killed_run_goes_on_with_the_same_reference(tmp_path, changes, stops):

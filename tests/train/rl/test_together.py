@@ -15,8 +15,10 @@ TIMES = ("seconds", "sampling_seconds", "judging_seconds", "learning_seconds", "
     "more",
     [
         {},
-        {"resample": 1, "minibatches": 2, "overlong": "mask"},
-        {"kl_weight": 0.01, "reference_every": 2, "importance_cap": 2.0, "credit": "answer"},
+        pytest.param({"resample": 1, "minibatches": 2, "overlong": "mask"}, marks=pytest.mark.slow),
+        pytest.param(
+            {"kl_weight": 0.01, "reference_every": 2, "importance_cap": 2.0, "credit": "answer"}, marks=pytest.mark.slow
+        ),
     ],
     ids=["plain", "resampled", "kl"],
 )
