@@ -21,7 +21,7 @@ from firesteel.stages.models import identity_of
 from firesteel.tasks.judging.abilities import all_tasks, by_ability
 from firesteel.tasks.judging.answering import Answerer, Asking, Local, shows_thoughts
 from firesteel.tasks.judging.compare import compare, is_report, read_cases
-from firesteel.tasks.judging.evaluate import Case, accuracy, by_question, judged
+from firesteel.tasks.judging.evaluate import Case, accuracy, by_question, judged, tabled
 from firesteel.tasks.judging.http import Limits, Server, is_url
 from firesteel.tasks.judging.remote import Journal, Remote
 from firesteel.tasks.table import get_task
@@ -207,7 +207,7 @@ def _report(own: Judged, exam: Exam) -> dict[str, Any]:
     """`tasks` and `all` of what was judged; `models` and `gains` are what report pages look for."""
     report: dict[str, Any] = own.facts | {"seed": exam.seed, "samples": exam.samples, "repeats": exam.repeats}
     if own.result is None:
-        return own.facts
+        return own.facts | tabled(own.cases)
     report |= own.result
     if exam.abilities:
         report["abilities"] = by_ability(own.cases)

@@ -78,12 +78,15 @@ def test_two_are_compared_from_their_reports_as_when_they_were_asked(
     read = evaluate_model(Candidate(str(tmp_path / "both")), Exam(()), against=Candidate(str(tmp_path / "short")))
     assert asked["comparison"]["difference"]["value"] == 0 and asked["comparison"]["unlike"] == []
     assert "max_new_tokens: 90 against 5" in read["comparison"]["unlike"]
+    assert {name: own["value"] for name, own in read["tasks"].items()} == {
+        name: own["value"] for name, own in asked["tasks"].items()
+    }
     found = read["comparison"]
     assert (found["gained"], found["lost"], found["p"]) == (1, 0, 1.0)
     assert [row["question"] for row in found["flipped"]] == ["六乘七等于几"]
     assert read["gains"] == {"both-over-short": found["difference"]}
     text = "\n".join(lines(read))
-    assert "+33.3 points" in text and "+ 六乘七等于几" in text
+    assert "+33.3 points" in text and "+ 六乘七等于几" in text and "accuracy [95 %]" in text
     unlike = evaluate_model(
         Candidate(str(folder)), replace(exam, max_new_tokens=None), against=Candidate(url)
     )["comparison"]["unlike"]  # fmt: skip

@@ -53,12 +53,21 @@ def judged(
         asked = [(repeat, p) for repeat in range(repeats) for p in problems]
         answers = answers_to(answerer, [p for _, p in asked], asking)
         own = [_case(name, r, p, a, think) for (r, p), a in zip(asked, answers, strict=True)]
-        by_task[name] = figures(own) | {
-            "by": _by("language", own), "by_level": _by("level", own), "ability": task.ability,
-        }  # fmt: skip
+        by_task[name] = parted(own) | {"ability": task.ability}
         cases += own
         done(name, by_task[name])
     return {"tasks": by_task, "all": figures(cases), "cases": cases}
+
+
+def tabled(cases: Sequence[Case]) -> dict[str, Any]:
+    """The figures of cases that were kept: {"tasks": {name: figures}, "all": figures}."""
+    names = dict.fromkeys(c["task"] for c in cases)
+    return {"tasks": {name: parted([c for c in cases if c["task"] == name]) for name in names}, "all": figures(cases)}
+
+
+def parted(cases: Sequence[Case]) -> dict[str, Any]:
+    """The figures of one task's cases, and estimates by language and by level."""
+    return figures(cases) | {"by": _by("language", cases), "by_level": _by("level", cases)}
 
 
 def _case(task: str, repeat: int, problem: Problem, answer: Answer, think: bool) -> Case:
