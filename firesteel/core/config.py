@@ -285,7 +285,11 @@ def _readable(error: ValidationError) -> RecipeError:
         )
     if first["type"] == "missing":
         return RecipeError("the recipe lacks a key", value=where, hint=f'add a line such as {where} = "..."')
-    return RecipeError("a recipe value does not fit", value=f"{where} = {first['input']!r}", why=first["msg"])
+    value = f"{where} = {first['input']!r}"
+    if first["type"] == "tuple_type":
+        hint = f"{where} = [{json.dumps(first['input'], ensure_ascii=False, default=str)}]"
+        return RecipeError("a recipe value does not fit", value=value, why="a list is wanted", hint=hint)
+    return RecipeError("a recipe value does not fit", value=value, why=first["msg"])
 
 
 def _make_room(raw: dict[str, Any], keys: set[str]) -> None:

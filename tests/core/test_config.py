@@ -25,6 +25,7 @@ def test_the_shortest_recipe_is_a_name_and_its_sources(tmp_path):
         ('name = "a"\n[pretrian]\nsteps = 3', ["pretrian", "did you mean 'pretrain'"]),
         ('[data]\nsources = ["x"]', ["lacks a key", "name"]),
         ('name = "../../etc"', ["does not fit", "name"]),
+        ('name = "x"\n[sft]\ntasks = "chain"', ["does not fit", "a list is wanted", 'sft.tasks = ["chain"]']),
         ('name = "a"\nseed = -1', ["seed = -1"]),
         ('name = "a"\n[sft]\nsteps = "many"', ["sft.steps = 'many'"]),
         ('name = "a', ["not valid TOML"]),
