@@ -19,6 +19,7 @@ from firesteel.data.instructions import Conversation, read_instructions
 from firesteel.model.config import ModelConfig
 from firesteel.model.transformer import Transformer
 from firesteel.model.weights import save_model
+from firesteel.tasks.table import get_task
 from tests.stages.forked import Commands
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -103,6 +104,13 @@ def test_r1_pipeline(commands: Commands, tmp_path: Path) -> None:
     assert all(isinstance(c, Conversation) and c.messages[-1]["reasoning_content"] for c in kept)
     own = load_recipe(RECIPES / "r1-pipeline.toml")
     assert own.model_stages == ("pretrain", "sft", "grpo", "rejection", "grpo_all")
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.toml")))
+def test_every_task_has_the_questions_that_its_examination_asks(recipe: str) -> None:
+    settings = load_recipe(RECIPES / f"{recipe}.toml")
+    for task in (*settings.eval.tasks, *settings.eval.other):
+        assert len(get_task(task).distinct("test", settings.seed, settings.eval.samples)) == settings.eval.samples
 
 
 @pytest.mark.parametrize("kind", ["sequences", "logits"])

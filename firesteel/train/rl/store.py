@@ -15,6 +15,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,11 @@ class Store:
 
 def shown(groups: Sequence[Group], count: int) -> list[Sampled]:
     """Up to `count` answers from all over a step; a right one and a wrong one by turns, where there are both."""
-    some = groups[:: max(1, len(groups) // count)][:count] if count else []
+    count = min(count, len(groups))
+    borders = [len(groups) * i // max(count, 1) for i in range(count + 1)]
+    some = [
+        groups[a + i % (b - a)] for i, (a, b) in enumerate(pairwise(borders))
+    ]  # not a stride: tasks come by turns, too
     return [next((a for a in group if a.verdict.correct == (i % 2 == 0)), group[0]) for i, group in enumerate(some)]
 
 

@@ -246,5 +246,7 @@ def test_samples_come_from_all_over_the_step_right_and_wrong_by_turns():
         return [Sampled(Question([number], judge), [1], [0.0], True, Verdict(1, r, True)) for r in right]
 
     groups = [group(0, False, True), group(1, True, True), group(2, True, False), group(3, False, False)]
-    assert [(a.question.prompt[0], a.verdict.correct) for a in shown(groups, 2)] == [(0, True), (2, False)]
-    assert len(shown(groups, 9)) == 4 and shown(groups, 0) == []
+    assert [(a.question.prompt[0], a.verdict.correct) for a in shown(groups, 2)] == [(0, True), (3, False)]
+    assert len(shown(groups, 9)) == 4 and shown(groups, 0) == [] and shown([], 4) == []
+    tasks = [a.question.prompt[0] % 4 for a in shown([group(n, True) for n in range(16)], 4)]
+    assert sorted(tasks) == [0, 1, 2, 3], "tasks that come by turns are all shown"
