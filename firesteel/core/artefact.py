@@ -218,9 +218,18 @@ def sweep(folder: Path) -> None:
             os.rename(old, path)
 
 
+def _is_artefact(path: Path) -> bool:
+    """Whether a manifest of ours lies there; other programs have a manifest.json, too."""
+    try:
+        said = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and said.get("kind") in FORMATS and "files" in said
+
+
 def _check_replaceable(path: Path) -> None:
     """Only an artefact gives way to another: somebody's own files are not ours to remove."""
-    if path.is_file() or (path.is_dir() and not (path / MANIFEST).is_file() and any(path.iterdir())):
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _is_artefact(path)):
         raise ArtefactError(
             "the place is taken", value=path, why="what lies there is no artefact, and is not replaced",
             hint="move it away, or choose another place with --out",

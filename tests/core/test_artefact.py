@@ -59,6 +59,7 @@ def test_what_is_no_artefact_is_never_replaced(tmp_path):
     """A folder `data` of the user's own, where a run would put its documents; an empty folder is nobody's."""
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine.txt").write_text("x")
+    (tmp_path / "own" / "manifest.json").write_text('{"name": "of another program"}')
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
     for name in ("own", "file"):
