@@ -92,7 +92,7 @@ MISTAKES = {  # command line -> how the message starts, and a part of the way ou
     'plan recipes/toy.toml --set data.sources=["nowhere"]': ("no such file or folder: ", "relative to the recipe"),
     "import nowhere {tmp}/model": ("no such model: nowhere", "hint: "),
     "export nowhere {tmp}/out --format hf": ("no weights to load: nowhere", "why: "),
-    "eval nowhere --task arithmetic": ("no weights to load: nowhere", "why: "),
+    "eval nowhere --task arithmetic": ("there is no such model: nowhere", "hint: "),
     "serve nowhere": ("not a finished model: nowhere", "hint: make it with 'firesteel run'"),
     "chat nowhere --question x": ("not a finished model: nowhere", "hint: make it with 'firesteel run'"),
     "show nowhere": ("no such folder: ", "hint: "),
